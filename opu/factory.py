@@ -1,0 +1,93 @@
+"""opu.open: from a kind's name or a config file to an open OPU."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from opu.calibration import Calibration
+from opu.config import Config, Table, load_config, merged
+from opu.encodings import Encoding, encoding_from
+from opu.errors import ConfigError, InputError
+from opu.kinds import kind_names, load_kind
+from opu.processor import OPU
+from opu.retrieval import Retrieval, retrieval_from
+from opu.validation import suggestion, validated
+
+
+def open(  # noqa: A001 - opu.open, like io.open
+    source: str | Path = "sim",
+    *,
+    device: str | None = None,
+    encoding: str | Mapping[str, Any] | Encoding | None = None,
+    retrieval: str | Retrieval | None = None,
+    calibration: Calibration | str | Path | None = None,
+    **parameters: Any,
+) -> OPU:
+    """An open OPU: opu.open("sim", n_inputs=784, n_outputs=2000), opu.open("lab.toml"), opu.open("lab.toml", device="lab1").
+
+    source: the name of a device kind, or a TOML file (its name ends in .toml). device: the file's profile to use.
+    encoding, retrieval, calibration: as for OPU. Every other keyword is a parameter of the device, over the file's.
+    Close it, or use it in `with`. Raises ConfigError for names, keys and values, DeviceError when it does not open.
+    """
+    if isinstance(source, Path) or str(source).endswith(".toml"):
+        config = load_config(source, device)
+    elif source in kind_names():
+        if device is not None:
+            raise ConfigError(f"device = {device!r} chooses a profile of a config file, and {source!r} is a kind, not a file")
+        config = Config("opu.open", str(source))
+    else:
+        raise ConfigError(
+            f"{source!r} is neither a device kind nor a config file; {suggestion(str(source), kind_names())}; "
+            "the name of a config file ends in .toml"
+        )
+    return open_profile(config, parameters, encoding, retrieval, calibration)
+
+
+def open_profile(
+    config: Config,
+    parameters: Mapping[str, Any] | None = None,
+    encoding: str | Mapping[str, Any] | Encoding | None = None,
+    retrieval: str | Retrieval | None = None,
+    calibration: Calibration | str | Path | None = None,
+) -> OPU:
+    """The chosen profile of `config` as an open OPU; arguments go over the profile's own. Raises as `open` does."""
+    opu = build_profile(config, parameters, encoding, retrieval, calibration)
+    try:
+        return opu.open()
+    except BaseException:
+        opu.close()
+        raise
+
+
+def build_profile(
+    config: Config,
+    parameters: Mapping[str, Any] | None = None,
+    encoding: str | Mapping[str, Any] | Encoding | None = None,
+    retrieval: str | Retrieval | None = None,
+    calibration: Calibration | str | Path | None = None,
+) -> OPU:
+    """Like open_profile, but still closed: nothing has been lit or claimed."""
+    table: Table = merged(config.profile(), dict(parameters or {}))
+    kind_name = table.pop("kind", None)
+    if not isinstance(kind_name, str):
+        raise ConfigError(f"{config.where}.kind: missing; {suggestion('', kind_names())}")
+    own = {key: table.pop(key) for key in ("encoding", "retrieval", "calibration") if key in table}
+    encoding = own.get("encoding") if encoding is None else encoding
+    retrieval = own.get("retrieval") if retrieval is None else retrieval
+    try:
+        kind = load_kind(kind_name)
+    except ConfigError as error:
+        raise ConfigError(f"{config.where}.kind: {error}") from error
+    settings = validated(kind.settings, table, config.where)
+    try:
+        device = kind.build(settings)
+    except InputError as error:
+        raise ConfigError(f"{config.where}: {error}") from None
+    return OPU(
+        device,
+        encoding=None if encoding is None else encoding_from(encoding, f"{config.where}.encoding"),
+        retrieval=None if retrieval is None else retrieval_from(retrieval, f"{config.where}.retrieval"),
+        calibration=own.get("calibration") if calibration is None else calibration,
+    )

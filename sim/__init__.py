@@ -1,0 +1,1 @@
+"""The physical simulator: laser, micromirrors, scattering medium and camera as a `Device`."""

@@ -1,0 +1,51 @@
+"""The camera: photons -> electrons -> DN, EMVA 1288 release 4, linear model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from opu.device import Readings
+
+from .noise import exact_electrons, fast_electrons, read_noise_only
+from .settings import CameraSettings
+
+FAST_READ_NOISE_E = 1.0
+"""Below this read noise the fast law's shape shows, and the exact one is used."""
+
+
+@dataclass(frozen=True)
+class Camera:
+    """y = clip(rint(K min(Poisson(QE photons + dark t), full well) + K N(0, read noise) + black), 0, 2^bits - 1)."""
+
+    settings: CameraSettings
+    noise_seed: int
+
+    @property
+    def saturation_dn(self) -> int:
+        """Largest reading of a full well, or of the converter if that ends first."""
+        s = self.settings
+        return int(min(s.max_dn, np.floor(s.full_well_e * s.gain + s.black_level_dn)))
+
+    @property
+    def exact(self) -> bool:
+        """Whether the exact law must be used: little read noise, or a full well whose clip the converter does not hide."""
+        s = self.settings
+        hidden = (s.full_well_e - 4 * s.read_noise_e) * s.gain + s.black_level_dn >= s.max_dn - 0.5
+        return s.read_noise_e < FAST_READ_NOISE_E or not hidden
+
+    def read(self, photons: NDArray[np.float32], exposure_s: float, first_frame: int) -> Readings:
+        """Readings of mean photon numbers, (n_frames, n_outputs) DN; the noise is that of frames first_frame and on."""
+        s = self.settings
+        mean = photons * np.float32(s.quantum_efficiency) + np.float32(s.dark_current_e_per_s * exposure_s)
+        if not s.shot_noise:
+            electrons = read_noise_only(mean, s.read_noise_e, s.full_well_e, self.noise_seed, first_frame)
+        elif self.exact:
+            electrons = exact_electrons(mean, s.read_noise_e, s.full_well_e, self.noise_seed, first_frame)
+        else:
+            electrons = fast_electrons(mean, s.read_noise_e, self.noise_seed, first_frame)
+        level = electrons * np.float32(s.gain) + np.float32(s.black_level_dn)
+        codes = np.clip(np.rint(level), 0, s.max_dn)
+        return codes.astype(np.uint8 if s.bit_depth <= 8 else np.uint16)

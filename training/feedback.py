@@ -1,0 +1,139 @@
+"""Where the random projection of the error is computed: in memory, or by light."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+
+from opu.device import DeviceStatus
+from opu.errors import InputError
+
+from .arrays import Array
+from .streams import stream
+
+
+class Feedback(Protocol):
+    """A fixed random projection of errors, e -> e B with B of (about) unit-variance Gaussian entries."""
+
+    @property
+    def name(self) -> str:
+        """'digital' or 'optical'."""
+        ...
+
+    @property
+    def n_errors(self) -> int:
+        """Width of an error row: the number of classes."""
+        ...
+
+    @property
+    def width(self) -> int:
+        """Width of a projection: the sum of the hidden widths."""
+        ...
+
+    @property
+    def frames_shown(self) -> int:
+        """Frames shown for feedback so far (0 when there is no device)."""
+        ...
+
+    @property
+    def device_seconds(self) -> float:
+        """Device time used for feedback so far, in seconds."""
+        ...
+
+    def project(self, error: Array) -> Array:
+        """Project errors (B, n_errors) to (B, width)."""
+        ...
+
+
+class LinearOPU(Protocol):
+    """What optical feedback needs of an OPU; `calibration` and `calibrate()` are used where they exist."""
+
+    @property
+    def n_inputs(self) -> int:
+        """Inputs open to data."""
+        ...
+
+    @property
+    def n_outputs(self) -> int:
+        """Outputs of one projection."""
+        ...
+
+    def linear_transform(self, x: Array, /) -> Array:
+        """Project x (B, n_inputs) to (B, n_outputs) by an i.i.d. Gaussian matrix."""
+        ...
+
+    def status(self) -> DeviceStatus:
+        """State now, with the counters of frames and device time."""
+        ...
+
+
+class DigitalFeedback:
+    """e -> e B, B i.i.d. N(0, 1) in float32, a function of the seed alone. Nøkland 2016.
+
+    n_errors, width: the shape of B. Raises InputError for sizes below 1.
+    """
+
+    name = "digital"
+    frames_shown = 0
+    device_seconds = 0.0
+
+    def __init__(self, n_errors: int, width: int, seed: int) -> None:
+        _check_sizes(n_errors, width)
+        self.n_errors, self.width = n_errors, width
+        self.matrix: Array = stream(seed, "feedback").standard_normal((n_errors, width), dtype=np.float32)
+
+    def project(self, error: Array) -> Array:
+        """Project errors (B, n_errors) to (B, width)."""
+        return error @ self.matrix
+
+
+class OpticalFeedback:
+    """e -> the first `width` outputs of an open OPU shown the error, zero-padded to its inputs. Launay et al. 2020.
+
+    opu: open; calibrated here if it is not yet. `frames_shown` and `device_seconds` count from then on, so the
+    calibration is not among them. Raises InputError, before any light, when the OPU is too small.
+    """
+
+    name = "optical"
+
+    def __init__(self, opu: LinearOPU, n_errors: int, width: int) -> None:
+        _check_sizes(n_errors, width)
+        if opu.n_inputs < n_errors:
+            raise InputError(
+                f"OPU has {opu.n_inputs} inputs, feedback needs {n_errors} (one per class): "
+                f"open it with n_inputs={n_errors} or more"
+            )
+        if opu.n_outputs < width:
+            raise InputError(
+                f"OPU has {opu.n_outputs} outputs, feedback needs {width} (the sum of the hidden widths): "
+                f"open it with n_outputs={width} or more, or train smaller hidden layers"
+            )
+        self.n_errors, self.width = n_errors, width
+        self._opu = opu
+        calibrate = getattr(opu, "calibrate", None)
+        if calibrate is not None and getattr(opu, "calibration", None) is None:
+            calibrate()
+        self._start = opu.status()
+
+    @property
+    def frames_shown(self) -> int:
+        """Frames shown since the feedback was made."""
+        return self._opu.status().frames_shown - self._start.frames_shown
+
+    @property
+    def device_seconds(self) -> float:
+        """Device time in seconds since the feedback was made."""
+        return self._opu.status().device_seconds - self._start.device_seconds
+
+    def project(self, error: Array) -> Array:
+        """Project errors (B, n_errors) to float32 (B, width)."""
+        missing = self._opu.n_inputs - self.n_errors
+        shown = np.pad(error, ((0, 0), (0, missing))) if missing else error
+        projected = self._opu.linear_transform(shown.astype(np.float32, copy=False))
+        return np.asarray(projected, dtype=np.float32)[:, : self.width]
+
+
+def _check_sizes(n_errors: int, width: int) -> None:
+    if n_errors < 1 or width < 1:
+        raise InputError(f"feedback from {n_errors} errors to {width} signals: both must be 1 or more")

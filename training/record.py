@@ -1,0 +1,46 @@
+"""What one epoch leaves behind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from opu.errors import InputError
+
+from .alignment import Angles
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """One epoch: losses in nats, accuracies as fractions, angles in degrees per hidden layer, costs of this epoch.
+
+    `train_loss` and `train_accuracy` are means over the batches as they were trained; `seconds` is their wall time,
+    evaluation left out; `frames` and `device_seconds` include the probe batch that measures the angles.
+    """
+
+    epoch: int
+    train_loss: float
+    train_accuracy: float
+    test_accuracy: float
+    learning_rate: float
+    sample_angle_deg: Angles
+    batch_angle_deg: Angles
+    frames: int
+    device_seconds: float
+    seconds: float
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the record as JSON-safe values."""
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> EpochRecord:
+        """Read a record back. Raises InputError when a field is missing."""
+        missing = [f.name for f in fields(cls) if f.name not in data]
+        if missing:
+            raise InputError(f"epoch record lacks {', '.join(missing)}: the file was made by another version")
+        values: dict[str, Any] = {f.name: data[f.name] for f in fields(cls)}
+        values["sample_angle_deg"] = tuple(values["sample_angle_deg"])
+        values["batch_angle_deg"] = tuple(values["batch_angle_deg"])
+        return cls(**values)

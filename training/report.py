@@ -1,0 +1,63 @@
+"""Results as tables for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.table import Table
+
+from .arms import arm_of
+from .compare import CompareRow
+from .result import RunResult
+
+
+def training_table(result: RunResult) -> Table:
+    """Return one run as a two-column table."""
+    table = Table(title=f"{result.dataset}, seed {result.seed}, {result.epochs} epochs", show_header=False)
+    table.add_column("what")
+    table.add_column("value", justify="right")
+    table.add_row("method", arm_of(result.method, result.feedback).label)
+    if result.device is not None:
+        table.add_row("device", result.device)
+    table.add_row("[bold]test accuracy", f"[bold]{100 * result.test_accuracy:.2f} %")
+    table.add_row("angle to the true gradient, per sample", _angle(result.sample_angle_deg))
+    table.add_row("angle to the true gradient, per batch", _angle(result.batch_angle_deg))
+    if result.device is not None:
+        table.add_row("frames shown", f"{result.frames:,}")
+        table.add_row("device time", seconds_text(result.device_seconds))
+    table.add_row("training time", seconds_text(result.train_seconds))
+    table.add_row("folder", result.run_dir)
+    return table
+
+
+def comparison_table(rows: Sequence[CompareRow]) -> Table:
+    """Return one line per arm: accuracy as mean ± standard deviation over seeds, costs as means per run."""
+    n_seeds = len(rows[0].results) if rows else 0
+    table = Table(title=f"Test accuracy over {n_seeds} seed{'' if n_seeds == 1 else 's'}")
+    table.add_column("method")
+    for heading in ("accuracy %", "angle, sample", "angle, batch", "frames", "device time", "training time"):
+        table.add_column(heading, justify="right")
+    for row in rows:
+        spread = "" if row.std is None else f" ± {100 * row.std:.2f}"
+        table.add_row(
+            row.arm.label,
+            f"{100 * row.mean:.2f}{spread}",
+            _angle(row.sample_angle_deg),
+            _angle(row.batch_angle_deg),
+            f"{row.frames:,}" if row.frames else "–",
+            seconds_text(row.device_seconds) if row.frames else "–",
+            seconds_text(row.train_seconds),
+        )
+    return table
+
+
+def seconds_text(seconds: float) -> str:
+    """Return a duration as people read it: '4.2 s' or '3 min 20 s'."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s"
+
+
+def _angle(angle: float | None) -> str:
+    return "–" if angle is None else f"{angle:.1f}°"

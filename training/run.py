@@ -1,0 +1,172 @@
+"""One training run from settings to a folder of results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from opu.errors import ConfigError, InputError
+
+from .backprop import Backprop
+from .checkpoint import CHECKPOINT, Checkpoint, load_checkpoint, save_checkpoint
+from .data import Dataset, load
+from .dfa import DFA
+from .feedback import DigitalFeedback, OpticalFeedback
+from .folder import make_folder, run_name, write_config, write_metrics
+from .method import Method
+from .network import Network
+from .optimiser import make_optimiser
+from .plots import save_curves
+from .record import EpochRecord
+from .result import RunResult, summarise
+from .settings import ResolvedSettings, TrainSettings
+from .shallow import Shallow
+from .streams import stream
+from .trainer import OnBatch, OnEpoch, Plan, fit
+
+OpenOPU = Callable[[int, int, Any, Any], AbstractContextManager[Any]]
+
+
+@dataclass(frozen=True)
+class RunStart:
+    """What is known when the first batch is about to run: for progress bars and headings."""
+
+    settings: ResolvedSettings
+    run_dir: Path
+    sizes: tuple[int, ...]
+    n_parameters: int
+    n_train: int
+    n_test: int
+    steps_per_epoch: int
+    epochs_done: int
+
+
+def run_training(
+    settings: TrainSettings | None,
+    open_opu: OpenOPU | None,
+    *,
+    device_name: str | None = None,
+    device_table: Mapping[str, Any] | None = None,
+    resume: Path | None = None,
+    on_start: Callable[[RunStart], None] | None = None,
+    on_batch: OnBatch | None = None,
+    on_epoch: OnEpoch | None = None,
+) -> RunResult:
+    """Train as the settings say, leaving config, metrics, checkpoint and curves in a folder of their own.
+
+    open_opu(n_inputs, n_outputs, encoding, retrieval) returns an open OPU as a context manager; called for optical dfa
+    alone, once, and closed whatever happens. resume: a run folder or checkpoint, continued in place with its own
+    settings; `settings` may then be None, and what it sets otherwise must agree (data and out may differ). Raises
+    ConfigError, InputError or whatever the device raises; on KeyboardInterrupt the last epoch's checkpoint stands.
+    """
+    checkpoint = None if resume is None else load_checkpoint(resume)
+    chosen = _settings(settings, checkpoint)
+    dataset = load(chosen.dataset, chosen.data)
+    sizes = (dataset.n_features, *chosen.hidden, dataset.n_classes)
+    network = Network(sizes, stream(chosen.seed, "init"), chosen.activation)
+    optimiser = make_optimiser(chosen.optimiser, network.parameters, chosen.momentum)
+    history: list[EpochRecord] = []
+    if checkpoint is not None:
+        checkpoint.restore(network, optimiser)
+        history = list(checkpoint.history)
+    device = device_name if chosen.optical else None
+    if len(history) >= chosen.epochs and checkpoint is not None:
+        return summarise(chosen, history, checkpoint.path.parent, device)
+
+    with ExitStack() as stack:
+        opu = _open(stack, open_opu, chosen, sizes) if chosen.optical else None
+        method = _method(chosen, sizes, opu)
+        if checkpoint is not None:
+            run_dir = checkpoint.path.parent
+        else:
+            run_dir = make_folder(chosen.out, run_name(chosen))
+            write_config(run_dir, chosen, device_name, device_table)
+        _save_calibration(opu, run_dir)
+        if on_start is not None:
+            on_start(_start(chosen, run_dir, network, dataset, len(history)))
+
+        def after_epoch(record: EpochRecord) -> None:
+            history.append(record)
+            save_checkpoint(run_dir / CHECKPOINT, network, optimiser, chosen.model_dump(mode="json"), history)
+            write_metrics(run_dir, chosen, history)
+            if on_epoch is not None:
+                on_epoch(record)
+
+        plan = Plan(
+            chosen.epochs,
+            chosen.batch_size,
+            chosen.seed,
+            chosen.learning_rate,
+            chosen.schedule,
+            chosen.final_lr_fraction,
+        )
+        fit(network, method, optimiser, dataset, plan, history=history, on_batch=on_batch, on_epoch=after_epoch)
+    result = summarise(chosen, history, run_dir, device)
+    save_curves(result, run_dir / "curves.png")
+    return result
+
+
+def _settings(given: TrainSettings | None, checkpoint: Checkpoint | None) -> ResolvedSettings:
+    if checkpoint is None:
+        return (given if given is not None else TrainSettings()).resolved()
+    try:
+        stored = ResolvedSettings.model_validate(checkpoint.settings)
+    except ValidationError as error:
+        raise InputError(f"checkpoint {checkpoint.path} has settings of another version: {error}") from error
+    if given is None:
+        return stored
+    for name in sorted(given.model_fields_set - {"data", "out"}):
+        wanted, had = getattr(given, name), getattr(stored, name)
+        if wanted is not None and wanted != had:
+            raise ConfigError(
+                f"{name} = {wanted!r}, but the run in {checkpoint.path.parent} was planned with {had!r}: "
+                "a resumed run keeps its settings; start a new run to change them"
+            )
+    return stored.model_copy(update={"data": given.data}) if given.data is not None else stored
+
+
+def _open(stack: ExitStack, open_opu: OpenOPU | None, settings: ResolvedSettings, sizes: tuple[int, ...]) -> Any:
+    if open_opu is None:
+        raise ConfigError(
+            "feedback = 'optical' needs a device and none was given: name a device or use digital feedback"
+        )
+    opu = stack.enter_context(open_opu(sizes[-1], sum(sizes[1:-1]), settings.encoding, settings.retrieval))
+    warn = getattr(getattr(opu, "encoding", None), "warn_if_below_untrained_error", None)
+    if warn is not None:
+        warn(sizes[-1])
+    return opu
+
+
+def _method(settings: ResolvedSettings, sizes: tuple[int, ...], opu: Any) -> Method:
+    if settings.method == "bp":
+        return Backprop()
+    if settings.method == "shallow":
+        return Shallow()
+    width = sum(sizes[1:-1])
+    if opu is not None:
+        return DFA(OpticalFeedback(opu, sizes[-1], width))
+    return DFA(DigitalFeedback(sizes[-1], width, settings.seed))
+
+
+def _save_calibration(opu: Any, run_dir: Path) -> None:
+    save = getattr(getattr(opu, "calibration", None), "save", None)
+    if save is not None:
+        save(run_dir / "calibration.safetensors")
+
+
+def _start(settings: ResolvedSettings, run_dir: Path, network: Network, dataset: Dataset, done: int) -> RunStart:
+    return RunStart(
+        settings=settings,
+        run_dir=run_dir,
+        sizes=network.sizes,
+        n_parameters=network.n_parameters,
+        n_train=len(dataset.train_x),
+        n_test=len(dataset.test_x),
+        steps_per_epoch=-(-len(dataset.train_x) // settings.batch_size),
+        epochs_done=done,
+    )
