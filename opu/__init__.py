@@ -1,9 +1,9 @@
 """openopu: large random projections by light, simulated or real, and networks trained by them.
 
-    import opu
-    with opu.open("sim", n_inputs=784, n_outputs=2000, seed=7) as o:
-        y = o.transform(x)           # camera(|A x|^2), 0/1 in, DN out
-        z = o.linear_transform(e)    # B e, real in, float32 out
+import opu
+with opu.open("sim", n_inputs=784, n_outputs=2000, seed=7) as o:
+    y = o.transform(x)           # camera(|A x|^2), 0/1 in, DN out
+    z = o.linear_transform(e)    # B e, real in, float32 out
 """
 
 from __future__ import annotations

@@ -53,7 +53,9 @@ class Calibration:
     def row_gain(self) -> NDArray[np.float32]:
         """float32[n_outputs], 1 / (scale sqrt(max(anchor, floor))): turns an anchored difference in DN into B e."""
         if self.anchor_dn is None:
-            raise CalibrationError("this calibration has no anchor reference: the device had no anchor when it was made")
+            raise CalibrationError(
+                "this calibration has no anchor reference: the device had no anchor when it was made"
+            )
         return (1.0 / (self.scale * np.sqrt(np.maximum(self.anchor_dn, self.anchor_floor_dn)))).astype(np.float32)
 
     def check(self, spec: DeviceSpec) -> None:
@@ -107,7 +109,9 @@ class Calibration:
         except (OSError, SafetensorError) as error:
             raise CalibrationError(f"cannot read calibration {path}: {error}") from None
         if metadata.get("format") != FORMAT:
-            raise CalibrationError(f"{path} is not a calibration of this version ({FORMAT}): {metadata.get('format')!r}")
+            raise CalibrationError(
+                f"{path} is not a calibration of this version ({FORMAT}): {metadata.get('format')!r}"
+            )
         plain = json.loads(metadata["calibration"])
         for name in ("intensity", "linear"):
             plain[name] = Acquisition(**plain[name]) if plain[name] is not None else None

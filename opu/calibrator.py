@@ -131,8 +131,8 @@ def _n_probes(spec: DeviceSpec, readings: int, least: int, most: int = 256) -> i
 def _random_frames(rng: np.random.Generator, spec: DeviceSpec, fill: float, n: int) -> Bits:
     """Exactly round(fill * inputs) inputs on in each frame, at least one."""
     on = max(1, round(fill * spec.n_data_inputs))
-    order = rng.random((n, spec.n_data_inputs)).argsort(axis=1)
-    return order < on
+    rank: NDArray[np.intp] = rng.random((n, spec.n_data_inputs)).argsort(axis=1)
+    return rank < on
 
 
 def _signed_probes(rng: np.random.Generator, spec: DeviceSpec, fill: float, n: int) -> tuple[Bits, Bits]:
@@ -144,7 +144,8 @@ def _signed_probes(rng: np.random.Generator, spec: DeviceSpec, fill: float, n: i
 def _mean_frame(device: Device, spec: DeviceSpec, acquisition: Acquisition, n: int) -> NDArray[np.float32]:
     """Mean reading with every mirror off."""
     device.configure(acquisition)
-    mean = device.measure(np.zeros((n, spec.n_inputs), dtype=np.bool_)).mean(axis=0, dtype=np.float64)
+    readings = device.measure(np.zeros((n, spec.n_inputs), dtype=np.bool_))
+    mean: NDArray[np.float64] = readings.mean(axis=0, dtype=np.float64)
     return mean.astype(np.float32)
 
 

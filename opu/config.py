@@ -85,7 +85,9 @@ def _read(path: Path) -> Config:
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise ConfigError(f"no config file {path} (in {Path.cwd()}); `opu init {path}` writes a commented one") from None
+        raise ConfigError(
+            f"no config file {path} (in {Path.cwd()}); `opu init {path}` writes a commented one"
+        ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot read config file {path}: {error}") from None
     except tomllib.TOMLDecodeError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal, Protocol, runtime_checkable
+from typing import Annotated, Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,14 +31,18 @@ class Encoded:
     def decoded(self) -> NDArray[np.float64]:
         """The vectors that the frames stand for, float64[n, n_inputs]."""
         signed = self.positive.astype(np.float64) - self.negative
-        return self.scale[:, None] * np.einsum("k,nki->ni", self.weights, signed)
+        total: NDArray[np.float64] = np.einsum("k,nki->ni", self.weights, signed)
+        return self.scale[:, None] * total
 
 
 @runtime_checkable
 class Encoding(Protocol):
     """Turns real rows into binary planes."""
 
-    kind: Any
+    @property
+    def kind(self) -> str:
+        """Its name in configurations."""
+        ...
 
     @property
     def n_planes(self) -> int:
@@ -54,7 +58,7 @@ class Encoding(Protocol):
 class Binary:
     """x in {0, 1} is its own frame; exact. Raises InputError for any other value."""
 
-    kind: Literal["binary"] = "binary"
+    kind: ClassVar[str] = "binary"
     n_planes: ClassVar[int] = 1
 
     def encode(self, x: NDArray[np.float64]) -> Encoded:
@@ -77,7 +81,7 @@ class Ternary:
     1/(C - 1), or nearly every input is on. Source: Launay et al., arXiv:2006.01475 (ternarised error, optical DFA).
     """
 
-    kind: Literal["ternary"] = "ternary"
+    kind: ClassVar[str] = "ternary"
     threshold: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.3
     n_planes: ClassVar[int] = 1
 
@@ -105,7 +109,7 @@ class Ternary:
 class BitPlanes:
     """Signed fixed point: |x| / max|x| rounded to `bits` bits per row, one plane per bit. Error <= max|x| / 2(2^bits - 1)."""
 
-    kind: Literal["bitplanes"] = "bitplanes"
+    kind: ClassVar[str] = "bitplanes"
     bits: Annotated[int, Field(ge=1, le=16)] = 8
 
     @property

@@ -16,7 +16,7 @@ from opu.retrieval import Retrieval, retrieval_from
 from opu.validation import suggestion, validated
 
 
-def open(  # noqa: A001 - opu.open, like io.open
+def open(
     source: str | Path = "sim",
     *,
     device: str | None = None,
@@ -35,7 +35,9 @@ def open(  # noqa: A001 - opu.open, like io.open
         config = load_config(source, device)
     elif source in kind_names():
         if device is not None:
-            raise ConfigError(f"device = {device!r} chooses a profile of a config file, and {source!r} is a kind, not a file")
+            raise ConfigError(
+                f"device = {device!r} chooses a profile of a config file, and {source!r} is a kind, not a file"
+            )
         config = Config("opu.open", str(source))
     else:
         raise ConfigError(
@@ -91,3 +93,10 @@ def build_profile(
         retrieval=None if retrieval is None else retrieval_from(retrieval, f"{config.where}.retrieval"),
         calibration=own.get("calibration") if calibration is None else calibration,
     )
+
+
+def open_parameters(config: Config, wanted: Mapping[str, Any]) -> Table:
+    """Those of the `wanted` parameters that the chosen profile leaves open and its kind of device takes."""
+    profile = config.profile()
+    takes = load_kind(str(profile.get("kind", ""))).settings.model_fields
+    return {key: value for key, value in wanted.items() if key in takes and key not in profile}

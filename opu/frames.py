@@ -44,7 +44,7 @@ def checked_frames(frames: Frames, n_inputs: int) -> NDArray[np.bool_]:
     if frames.ndim == 2 and not len(frames):
         raise InputError("a batch of 0 frames: show at least 1 (skip the call when there is nothing to show)")
     if frames.dtype == np.uint8:
-        return unpack(frames, n_inputs)
+        return unpack(frames.view(np.uint8), n_inputs)
     if frames.dtype != np.bool_:
         raise InputError(
             f"frames have dtype {frames.dtype}; a device takes bool[n, {n_inputs}] or packed "
@@ -52,7 +52,7 @@ def checked_frames(frames: Frames, n_inputs: int) -> NDArray[np.bool_]:
         )
     if frames.ndim != 2 or frames.shape[1] != n_inputs:
         raise InputError(f"frames have shape {frames.shape}; this device takes (n, {n_inputs}), one bit per input")
-    return frames
+    return frames.view(np.bool_)
 
 
 def checked_rows(x: ArrayLike, n_inputs: int, name: str) -> tuple[NDArray[Any], bool]:

@@ -43,7 +43,9 @@ def load_kind(name: str) -> DeviceKind:
     except Exception as error:
         raise ConfigError(f"device kind {name!r} ({entries[name].value}) cannot be loaded: {error}") from error
     if not isinstance(kind, DeviceKind):
-        raise ConfigError(f"device kind {name!r} ({entries[name].value}) is a {type(kind).__name__}, not an opu.DeviceKind")
+        raise ConfigError(
+            f"device kind {name!r} ({entries[name].value}) is a {type(kind).__name__}, not an opu.DeviceKind"
+        )
     return kind
 
 

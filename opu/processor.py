@@ -93,7 +93,9 @@ class OPU:
     def __enter__(self) -> Self:
         return self if self.status().is_open else self.open()
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def __repr__(self) -> str:
@@ -161,12 +163,16 @@ class OPU:
         frames = self.retrieval.frames(positive, negative, spec)
         readings = self.device.measure(frames.reshape(-1, spec.n_inputs))
         readings_by_plane = readings.reshape(n * n_planes, -1, spec.n_outputs)
-        self._warn_of_light(readings_by_plane[:, 0], calibration)
+        self._warn_of_light(readings_by_plane[frames[:, 0].any(axis=1), 0], calibration)
         field = self.retrieval.field(readings_by_plane, positive, negative, calibration)
         # An empty plane carries nothing but noise.
-        weights = encoded.weights * (positive | negative).any(axis=1).reshape(n, n_planes)
-        weights = (encoded.scale[block, None] * weights).astype(np.float32)
-        result: NDArray[np.float32] = np.matmul(weights[:, None, :], field.reshape(n, n_planes, -1))[:, 0]
+        lit = (positive | negative).any(axis=1).reshape(n, n_planes)
+        weights = (encoded.scale[block, None] * encoded.weights * lit).astype(np.float32)
+        # Plane by plane, not by a matrix product, whose rounding depends on how many rows share the call.
+        planes = field.reshape(n, n_planes, -1)
+        result = planes[:, 0] * weights[:, :1]
+        for k in range(1, n_planes):
+            result += planes[:, k] * weights[:, k : k + 1]
         return result
 
     def _ready(self) -> Calibration:

@@ -28,7 +28,10 @@ def with_anchor(data: Bits, spec: DeviceSpec, anchor: bool) -> Bits:
 class Retrieval(Protocol):
     """Shows each signed plane as a few frames and recovers its linear projection from the readings."""
 
-    kind: Any
+    @property
+    def kind(self) -> str:
+        """Its name in configurations."""
+        ...
 
     @property
     def frames_per_plane(self) -> int:
@@ -130,7 +133,7 @@ class Difference:
         per_input = calibration.intensity_dn_per_input
         spread = per_input * np.sqrt((n_plus**2 + n_minus**2) / np.maximum(n_plus + n_minus, 1))
         dn = readings.astype(np.float32)
-        field = dn[:, 0] - dn[:, 1] - ((n_plus - n_minus) * per_input).astype(np.float32)[:, None]
+        field: Field = dn[:, 0] - dn[:, 1] - ((n_plus - n_minus) * per_input).astype(np.float32)[:, None]
         field /= np.where(spread > 0, spread, np.inf).astype(np.float32)[:, None]
         return field
 

@@ -38,7 +38,7 @@ def choose(value: str | Mapping[str, Any], kinds: Mapping[str, type[Any]], where
     kind = str(table.pop("kind", ""))
     if kind not in kinds:
         raise ConfigError(f"{where}: unknown kind {kind!r}; {suggestion(kind, list(kinds))}")
-    known = [field.name for field in fields(kinds[kind]) if field.name != "kind"]
+    known = [field.name for field in fields(kinds[kind])]
     for key in table:
         if key not in known:
             raise ConfigError(f"{where}.{key}: unknown key; {suggestion(key, known)}")

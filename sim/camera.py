@@ -47,5 +47,5 @@ class Camera:
         else:
             electrons = fast_electrons(mean, s.read_noise_e, self.noise_seed, first_frame)
         level = electrons * np.float32(s.gain) + np.float32(s.black_level_dn)
-        codes = np.clip(np.rint(level), 0, s.max_dn)
-        return codes.astype(np.uint8 if s.bit_depth <= 8 else np.uint16)
+        codes: NDArray[np.float32] = np.clip(np.rint(level), 0, s.max_dn)
+        return codes.astype(np.uint8) if s.bit_depth <= 8 else codes.astype(np.uint16)

@@ -33,7 +33,9 @@ class SimulatedDevice:
         self._panel = lay_out(settings.n_inputs, settings.anchor_share, settings.dmd, settings.laser)
         self._medium = DenseMedium(settings.seed, len(self._panel.weights), settings.n_outputs)
         noise_seed = settings.noise_seed
-        self._camera = Camera(settings.camera, mix((settings.seed ^ NOISE_OF_SEED) & MASK) if noise_seed is None else noise_seed)
+        self._camera = Camera(
+            settings.camera, mix((settings.seed ^ NOISE_OF_SEED) & MASK) if noise_seed is None else noise_seed
+        )
         self._leak_field: NDArray[np.float64] | None = None
         self._is_open = False
         self._acquisition: Acquisition | None = None
@@ -139,8 +141,9 @@ class SimulatedDevice:
         laser = self.settings.laser
         energy_j = laser.power_w * acquisition.exposure_s * laser.coupling
         full_panel = energy_j * laser.wavelength_m / (planck * speed_of_light)
-        intensity = field[..., 0] + field[..., 1]
-        return (intensity * (full_panel / (2 * PART_STD**2 * self._panel.power))).astype(np.float32)
+        intensity: NDArray[np.float64] = field[..., 0] + field[..., 1]
+        intensity *= full_panel / (2 * PART_STD**2 * self._panel.power)
+        return intensity.astype(np.float32)
 
     def _leak(self) -> NDArray[np.float64]:
         """eps A g, the field of a panel whose mirrors are all off."""

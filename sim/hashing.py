@@ -35,7 +35,7 @@ def words(seed: int, columns: ArrayLike, groups: ArrayLike) -> Words:
     first, second = keys(seed)
     high = np.asarray(columns, np.uint64) << np.uint64(32)
     # (column << 32 | group) * GAMMA is a sum of two outer terms modulo 2^64: no product per word.
-    z = np.add.outer(
+    z: Words = np.add.outer(
         high * np.uint64(GAMMA) + np.uint64(first), np.asarray(groups, np.uint64) * np.uint64(GAMMA)
     )
     shifted = z >> np.uint64(30)

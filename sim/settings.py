@@ -99,7 +99,9 @@ class SimSettings(_Settings):
     n_inputs: int = Field(ge=1, description="data inputs (the anchor comes on top)")
     n_outputs: int = Field(ge=1, description="camera outputs")
     preset: Preset = Field("typical", description="set of physical parameters that the others override")
-    seed: Annotated[int, Field(ge=0, lt=2**64)] = Field(0, description="of the medium: the same seed is the same matrix")
+    seed: Annotated[int, Field(ge=0, lt=2**64)] = Field(
+        0, description="of the medium: the same seed is the same matrix"
+    )
     noise_seed: Annotated[int, Field(ge=0, lt=2**64)] | None = Field(
         None, description="of the camera's noise; left out: derived from seed"
     )

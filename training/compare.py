@@ -140,6 +140,8 @@ def compare(
     document = {"dataset": base.dataset, "seeds": list(seeds), "rows": [row.as_json() for row in rows]}
     write_atomic(folder / "compare.json", json.dumps(document, indent=1, allow_nan=False) + "\n")
     save_comparison(
-        [(row.arm, row.results) for row in rows], f"{base.dataset}, {len(seeds)} seed(s)", folder / "compare.png"
+        [(row.arm, row.results) for row in rows],
+        f"{base.dataset}, {len(seeds)} seed{'s' if len(seeds) > 1 else ''}",
+        folder / "compare.png",
     )
     return Comparison(rows, folder)

@@ -6,11 +6,16 @@ from typing import Protocol
 
 import numpy as np
 
+from opu.calibration import Calibration
 from opu.device import DeviceStatus
+from opu.encodings import Encoding, Ternary
 from opu.errors import InputError
 
 from .arrays import Array
 from .streams import stream
+
+ERROR_FILL = 0.2
+"""Fraction of its inputs that an error typically switches on in one frame: 1 to 3 of 10 classes."""
 
 
 class Feedback(Protocol):
@@ -47,7 +52,21 @@ class Feedback(Protocol):
 
 
 class LinearOPU(Protocol):
-    """What optical feedback needs of an OPU; `calibration` and `calibrate()` are used where they exist."""
+    """What optical feedback needs of an `opu.OPU`."""
+
+    @property
+    def encoding(self) -> Encoding:
+        """How errors become frames."""
+        ...
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """None until calibrated."""
+        ...
+
+    def calibrate(self, *, fill: float) -> Calibration:
+        """Calibrate for frames with that fraction of inputs on."""
+        ...
 
     @property
     def n_inputs(self) -> int:
@@ -111,9 +130,10 @@ class OpticalFeedback:
             )
         self.n_errors, self.width = n_errors, width
         self._opu = opu
-        calibrate = getattr(opu, "calibrate", None)
-        if calibrate is not None and getattr(opu, "calibration", None) is None:
-            calibrate()
+        if isinstance(opu.encoding, Ternary):
+            opu.encoding.warn_if_below_untrained_error(n_errors)
+        if opu.calibration is None:
+            opu.calibrate(fill=ERROR_FILL)
         self._start = opu.status()
 
     @property

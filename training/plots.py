@@ -32,10 +32,10 @@ def save_curves(result: RunResult, path: Path) -> None:
     final = f"{100 * result.test_accuracy:.2f} % test accuracy"
     figure.suptitle(f"{arm.label}{where}: {result.dataset}, seed {result.seed}, {final}", fontsize=13)
     epochs = [r.epoch for r in result.history]
-    style: dict[str, Any] = {"color": arm.colour, "linewidth": 2}
     mark = "o" if len(epochs) <= 30 else ""
+    style: dict[str, Any] = {"color": arm.colour, "linewidth": 2, "marker": mark, "markersize": 4}
 
-    accuracy.plot(epochs, [100 * r.test_accuracy for r in result.history], marker=mark, label="test", **style)
+    accuracy.plot(epochs, [100 * r.test_accuracy for r in result.history], label="test", **style)
     accuracy.plot(
         epochs,
         [100 * r.train_accuracy for r in result.history],
@@ -46,9 +46,10 @@ def save_curves(result: RunResult, path: Path) -> None:
     _dress(accuracy, "Accuracy", "accuracy (%)", epochs)
     accuracy.legend(frameon=False, loc="lower right")
 
-    loss.plot(epochs, [r.train_loss for r in result.history], marker=mark, **style)
+    loss.plot(epochs, [r.train_loss for r in result.history], **style)
     _dress(loss, "Training loss", "cross-entropy (nats)", epochs)
-    loss.set_ylim(bottom=0)
+    if all(r.train_loss > 0 for r in result.history):
+        loss.set_yscale("log")
 
     _angle_panel(angle, result, epochs)
     _write(figure, path)
@@ -108,7 +109,7 @@ def _final_panel(axes: Axes, rows: Sequence[tuple[Arm, Sequence[RunResult]]]) ->
         offsets = np.linspace(-0.14, 0.14, len(final)) if len(final) > 1 else np.zeros(1)
         axes.plot(final, place + offsets, "o", color=arm.colour, markeredgecolor="white", markersize=7)
         spread = f" ± {final.std(ddof=1):.2f}" if len(final) > 1 else ""
-        axes.text(1.02, place, f"{final.mean():.2f}{spread}", transform=axes.get_yaxis_transform(), va="center")
+        axes.text(1.02, place, f"{final.mean():.2f}{spread} %", transform=axes.get_yaxis_transform(), va="center")
     axes.set_xlim(low, high)
     axes.set_yticks(range(len(rows)), [arm.label for arm, _ in rows])
     axes.invert_yaxis()
@@ -125,8 +126,8 @@ def _dress(axes: Axes, title: str, ylabel: str, epochs: list[int]) -> None:
     axes.set_xlabel("epoch")
     axes.set_ylabel(ylabel)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    if len(epochs) == 1:
-        axes.set_xlim(epochs[0] - 0.5, epochs[0] + 0.5)
+    margin = max(0.03 * (epochs[-1] - epochs[0]), 0.2)
+    axes.set_xlim(epochs[0] - margin, epochs[-1] + margin)
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rich.box import SIMPLE, SIMPLE_HEAD
 from rich.table import Table
 
 from .arms import arm_of
@@ -13,19 +14,19 @@ from .result import RunResult
 
 def training_table(result: RunResult) -> Table:
     """Return one run as a two-column table."""
-    table = Table(title=f"{result.dataset}, seed {result.seed}, {result.epochs} epochs", show_header=False)
+    table = Table(title=f"{result.dataset}, seed {result.seed}, {result.epochs} epochs", show_header=False, box=SIMPLE)
     table.add_column("what")
-    table.add_column("value", justify="right")
+    table.add_column("value", justify="right", overflow="fold")
     table.add_row("method", arm_of(result.method, result.feedback).label)
     if result.device is not None:
         table.add_row("device", result.device)
     table.add_row("[bold]test accuracy", f"[bold]{100 * result.test_accuracy:.2f} %")
-    table.add_row("angle to the true gradient, per sample", _angle(result.sample_angle_deg))
-    table.add_row("angle to the true gradient, per batch", _angle(result.batch_angle_deg))
+    table.add_row("angle to gradient, per sample", _angle(result.sample_angle_deg))
+    table.add_row("angle to gradient, per batch", _angle(result.batch_angle_deg))
     if result.device is not None:
         table.add_row("frames shown", f"{result.frames:,}")
-        table.add_row("device time", seconds_text(result.device_seconds))
-    table.add_row("training time", seconds_text(result.train_seconds))
+        table.add_row("device time (simulated where the device is)", seconds_text(result.device_seconds))
+    table.add_row("wall time of training", seconds_text(result.train_seconds))
     table.add_row("folder", result.run_dir)
     return table
 
@@ -33,17 +34,20 @@ def training_table(result: RunResult) -> Table:
 def comparison_table(rows: Sequence[CompareRow]) -> Table:
     """Return one line per arm: accuracy as mean ± standard deviation over seeds, costs as means per run."""
     n_seeds = len(rows[0].results) if rows else 0
-    table = Table(title=f"Test accuracy over {n_seeds} seed{'' if n_seeds == 1 else 's'}")
-    table.add_column("method")
-    for heading in ("accuracy %", "angle, sample", "angle, batch", "frames", "device time", "training time"):
-        table.add_column(heading, justify="right")
+    table = Table(
+        title=f"test accuracy, mean of {n_seeds} seed{'' if n_seeds == 1 else 's ± standard deviation'}; costs of one run",
+        caption="angle: to the true gradient, per sample and per batch; device time: simulated where the device is",
+        box=SIMPLE_HEAD,
+    )
+    table.add_column("method", no_wrap=True)
+    for heading in ("accuracy %", "angles", "frames", "device", "wall"):
+        table.add_column(heading, justify="right", no_wrap=True)
     for row in rows:
         spread = "" if row.std is None else f" ± {100 * row.std:.2f}"
         table.add_row(
             row.arm.label,
             f"{100 * row.mean:.2f}{spread}",
-            _angle(row.sample_angle_deg),
-            _angle(row.batch_angle_deg),
+            f"{_angle(row.sample_angle_deg)} {_angle(row.batch_angle_deg)}",
             f"{row.frames:,}" if row.frames else "–",
             seconds_text(row.device_seconds) if row.frames else "–",
             seconds_text(row.train_seconds),

@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from opu.errors import ConfigError, InputError
+from opu.processor import OPU
 
 from .backprop import Backprop
 from .checkpoint import CHECKPOINT, Checkpoint, load_checkpoint, save_checkpoint
@@ -29,7 +30,7 @@ from .shallow import Shallow
 from .streams import stream
 from .trainer import OnBatch, OnEpoch, Plan, fit
 
-OpenOPU = Callable[[int, int, Any, Any], AbstractContextManager[Any]]
+OpenOPU = Callable[[ResolvedSettings, int, int], AbstractContextManager[OPU]]
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ class RunStart:
     n_test: int
     steps_per_epoch: int
     epochs_done: int
+    calibration: str | None = None
 
 
 def run_training(
@@ -59,10 +61,11 @@ def run_training(
 ) -> RunResult:
     """Train as the settings say, leaving config, metrics, checkpoint and curves in a folder of their own.
 
-    open_opu(n_inputs, n_outputs, encoding, retrieval) returns an open OPU as a context manager; called for optical dfa
-    alone, once, and closed whatever happens. resume: a run folder or checkpoint, continued in place with its own
-    settings; `settings` may then be None, and what it sets otherwise must agree (data and out may differ). Raises
-    ConfigError, InputError or whatever the device raises; on KeyboardInterrupt the last epoch's checkpoint stands.
+    open_opu(settings, n_inputs, n_outputs) returns an open OPU with the settings' encoding, retrieval and seed, as a
+    context manager; called for optical dfa alone, once, and closed whatever happens. resume: a run folder or checkpoint,
+    continued in place with its own settings; `settings` may then be None, and what it sets otherwise must agree (data
+    and out may differ). Raises ConfigError, InputError or whatever the device raises; on KeyboardInterrupt the last
+    epoch's checkpoint stands.
     """
     checkpoint = None if resume is None else load_checkpoint(resume)
     chosen = _settings(settings, checkpoint)
@@ -86,9 +89,12 @@ def run_training(
         else:
             run_dir = make_folder(chosen.out, run_name(chosen))
             write_config(run_dir, chosen, device_name, device_table)
-        _save_calibration(opu, run_dir)
+        calibration = opu.calibration if opu is not None else None
+        if calibration is not None:
+            calibration.save(run_dir / "calibration.safetensors")
         if on_start is not None:
-            on_start(_start(chosen, run_dir, network, dataset, len(history)))
+            report = None if calibration is None else calibration.report()
+            on_start(_start(chosen, run_dir, network, dataset, len(history), report))
 
         def after_epoch(record: EpochRecord) -> None:
             history.append(record)
@@ -130,19 +136,15 @@ def _settings(given: TrainSettings | None, checkpoint: Checkpoint | None) -> Res
     return stored.model_copy(update={"data": given.data}) if given.data is not None else stored
 
 
-def _open(stack: ExitStack, open_opu: OpenOPU | None, settings: ResolvedSettings, sizes: tuple[int, ...]) -> Any:
+def _open(stack: ExitStack, open_opu: OpenOPU | None, settings: ResolvedSettings, sizes: tuple[int, ...]) -> OPU:
     if open_opu is None:
         raise ConfigError(
             "feedback = 'optical' needs a device and none was given: name a device or use digital feedback"
         )
-    opu = stack.enter_context(open_opu(sizes[-1], sum(sizes[1:-1]), settings.encoding, settings.retrieval))
-    warn = getattr(getattr(opu, "encoding", None), "warn_if_below_untrained_error", None)
-    if warn is not None:
-        warn(sizes[-1])
-    return opu
+    return stack.enter_context(open_opu(settings, sizes[-1], sum(sizes[1:-1])))
 
 
-def _method(settings: ResolvedSettings, sizes: tuple[int, ...], opu: Any) -> Method:
+def _method(settings: ResolvedSettings, sizes: tuple[int, ...], opu: OPU | None) -> Method:
     if settings.method == "bp":
         return Backprop()
     if settings.method == "shallow":
@@ -153,13 +155,9 @@ def _method(settings: ResolvedSettings, sizes: tuple[int, ...], opu: Any) -> Met
     return DFA(DigitalFeedback(sizes[-1], width, settings.seed))
 
 
-def _save_calibration(opu: Any, run_dir: Path) -> None:
-    save = getattr(getattr(opu, "calibration", None), "save", None)
-    if save is not None:
-        save(run_dir / "calibration.safetensors")
-
-
-def _start(settings: ResolvedSettings, run_dir: Path, network: Network, dataset: Dataset, done: int) -> RunStart:
+def _start(
+    settings: ResolvedSettings, run_dir: Path, network: Network, dataset: Dataset, done: int, calibration: str | None
+) -> RunStart:
     return RunStart(
         settings=settings,
         run_dir=run_dir,
@@ -169,4 +167,5 @@ def _start(settings: ResolvedSettings, run_dir: Path, network: Network, dataset:
         n_test=len(dataset.test_x),
         steps_per_epoch=-(-len(dataset.train_x) // settings.batch_size),
         epochs_done=done,
+        calibration=calibration,
     )

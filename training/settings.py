@@ -15,8 +15,8 @@ MethodName = Literal["bp", "dfa", "shallow"]
 FeedbackName = Literal["optical", "digital"]
 DatasetName = Literal["digits", "mnist"]
 
-EPOCHS: dict[DatasetName, int] = {"digits": 20, "mnist": 5}
-BATCH_SIZE: dict[DatasetName, int] = {"digits": 32, "mnist": 128}
+EPOCHS: dict[DatasetName, int] = {"digits": 30, "mnist": 5}
+BATCH_SIZE: dict[DatasetName, int] = {"digits": 16, "mnist": 128}
 
 
 class TrainSettings(BaseModel):
@@ -30,11 +30,11 @@ class TrainSettings(BaseModel):
     )
     dataset: DatasetName = Field("digits", description="digits (bundled with scikit-learn) or mnist.")
     data: Path | None = Field(None, description="Folder with data files; default: the environment's OPU_DATA.")
-    epochs: int | None = Field(None, ge=1, description="Passes over the training part; default: digits 20, mnist 5.")
+    epochs: int | None = Field(None, ge=1, description="Passes over the training part; default: digits 30, mnist 5.")
     hidden: tuple[Annotated[int, Field(ge=1)], ...] = Field(
         (512, 512), min_length=1, description="Widths of the hidden layers, as 512,512 or a list."
     )
-    batch_size: int | None = Field(None, ge=1, description="Samples per update; default: digits 32, mnist 128.")
+    batch_size: int | None = Field(None, ge=1, description="Samples per update; default: digits 16, mnist 128.")
     learning_rate: float = Field(1e-3, gt=0, allow_inf_nan=False, description="Learning rate of the first epoch.")
     optimiser: OptimiserName = Field("adam", description="adam or sgd.")
     momentum: float = Field(0.9, ge=0, lt=1, description="Momentum of sgd.")

@@ -1,7 +1,7 @@
 """The laws every device obeys, as plain functions: run them in the tests of your own device.
 
-    from opu.testing import Subject, check
-    assert not check(Subject(make=lambda: MyDevice("lab1")))
+from opu.testing import Subject, check
+assert not check(Subject(make=lambda: MyDevice("lab1")))
 """
 
 from opu.testing.laws import LAWS, LawBroken, check

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -78,7 +79,9 @@ def same_frames_see_the_same_medium(subject: Subject) -> None:
         like = similarity(first, readings)
         _demand(like >= subject.similarity, f"the same frames {name} correlate only {like:.2f} with the first readings")
     like = similarity(first, other)
-    _demand(like < subject.similarity, f"different frames give the same readings (correlation {like:.2f}): frozen image?")
+    _demand(
+        like < subject.similarity, f"different frames give the same readings (correlation {like:.2f}): frozen image?"
+    )
 
 
 def packed_frames_equal_unpacked(subject: Subject) -> None:
@@ -123,7 +126,10 @@ def orientation_is_out_in(subject: Subject) -> None:
     expected = subject.intensities[:, :n].T
     like = similarity(readings, expected)
     _demand(like >= subject.similarity, f"one-hot frames correlate only {like:.2f} with the columns of |A|^2")
-    for name, wrong in (("rows (transposed)", expected[:, :n].T), ("shifted columns", np.roll(expected, 1, axis=1)[:, :n])):
+    for name, wrong in (
+        ("rows (transposed)", expected[:, :n].T),
+        ("shifted columns", np.roll(expected, 1, axis=1)[:, :n]),
+    ):
         unlike = similarity(readings[:, :n], wrong)
         _demand(unlike < 0.5, f"one-hot frames correlate {unlike:.2f} with the {name} of |A|^2: the medium is no test")
 
@@ -147,7 +153,10 @@ def light_follows_exposure(subject: Subject) -> None:
         all_off = float(device.measure(np.zeros_like(frames)).mean())
         ratio = (half - dark) / (full - dark)
         _demand(abs(ratio - 0.5) < 0.05, f"half the exposure gives {ratio:.2f} of the signal")
-        _demand(abs(dark - all_off) < 0.02 * (full - dark) + 0.1, f"blanked frames still show: {dark:.2f} and {all_off:.2f} DN")
+        _demand(
+            abs(dark - all_off) < 0.02 * (full - dark) + 0.1,
+            f"blanked frames still show: {dark:.2f} and {all_off:.2f} DN",
+        )
 
 
 def limits_are_refused_before_light(subject: Subject) -> None:
@@ -155,9 +164,9 @@ def limits_are_refused_before_light(subject: Subject) -> None:
     with exposed(subject) as device:
         spec, before = device.spec, device.status()
         for exposure_s in (spec.exposure_min_s / 2, spec.exposure_max_s * 2, 0.0, -1.0, float("nan"), float("inf")):
-            _refuses(lambda e=exposure_s: device.configure(Acquisition(e)), DeviceError, f"exposure_s = {exposure_s}")
+            _refuses(partial(device.configure, Acquisition(exposure_s)), DeviceError, f"exposure_s = {exposure_s}")
         short = Acquisition(spec.exposure_max_s, frame_time_s=spec.exposure_max_s / 2)
-        _refuses(lambda: device.configure(short), DeviceError, "a frame time shorter than the exposure")
+        _refuses(partial(device.configure, short), DeviceError, "a frame time shorter than the exposure")
         bad: list[tuple[str, Any]] = [
             ("a frame too wide", np.zeros((1, spec.n_inputs + 1), dtype=np.bool_)),
             ("a frame too narrow", np.zeros((1, spec.n_inputs - 1), dtype=np.bool_)),
@@ -169,7 +178,7 @@ def limits_are_refused_before_light(subject: Subject) -> None:
         if spec.n_inputs % 8:
             bad.append(("a set padding bit", np.full((1, packed_width(spec.n_inputs)), 255, dtype=np.uint8)))
         for what, frames in bad:
-            _refuses(lambda f=frames: device.measure(f), InputError, what)
+            _refuses(partial(device.measure, frames), InputError, what)
         after = device.status()
         _demand(after.frames_shown == before.frames_shown, "refused frames were counted as shown")
         _demand(after.acquisition == before.acquisition, "a refused acquisition changed the one in force")
@@ -181,12 +190,12 @@ def closed_devices_refuse(subject: Subject) -> None:
     frames = random_frames(device, 1)
     acquisition = Acquisition(device.spec.exposure_max_s)
     for when in ("before open()", "after close()"):
-        _refuses(lambda: device.configure(acquisition), DeviceClosed, f"configure {when}")
-        _refuses(lambda: device.measure(frames), DeviceClosed, f"measure {when}")
+        _refuses(partial(device.configure, acquisition), DeviceClosed, f"configure {when}")
+        _refuses(partial(device.measure, frames), DeviceClosed, f"measure {when}")
         device.open()
         try:
             _refuses(device.open, DeviceError, "a second open()")
-            _refuses(lambda: device.measure(frames), DeviceError, "measure before configure")
+            _refuses(partial(device.measure, frames), DeviceError, "measure before configure")
         finally:
             device.close()
 

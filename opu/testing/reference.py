@@ -18,7 +18,9 @@ class ReferenceDevice:
     anchor_input: which input serves as the anchor, if any. Make A large in that column, and not symmetric.
     """
 
-    def __init__(self, matrix: NDArray[np.complex128], anchor_input: int | None = None, brightness: float = 1e6) -> None:
+    def __init__(
+        self, matrix: NDArray[np.complex128], anchor_input: int | None = None, brightness: float = 1e6
+    ) -> None:
         self.matrix = matrix
         self.brightness = brightness
         self._acquisition: Acquisition | None = None
@@ -69,8 +71,12 @@ class ReferenceDevice:
         if not self._spec.exposure_min_s <= exposure_s <= self._spec.exposure_max_s:
             raise DeviceError(f"reference device: exposure_s = {exposure_s} is outside 1e-06 to 1 s; choose one inside")
         if frame_time_s is not None and not frame_time_s >= exposure_s:
-            raise DeviceError(f"reference device: frame_time_s = {frame_time_s} is shorter than the exposure, {exposure_s} s")
-        self._acquisition = replace(acquisition, frame_time_s=max(1e-3, exposure_s) if frame_time_s is None else frame_time_s)
+            raise DeviceError(
+                f"reference device: frame_time_s = {frame_time_s} is shorter than the exposure, {exposure_s} s"
+            )
+        self._acquisition = replace(
+            acquisition, frame_time_s=max(1e-3, exposure_s) if frame_time_s is None else frame_time_s
+        )
         return self._acquisition
 
     def measure(self, frames: Frames) -> Readings:

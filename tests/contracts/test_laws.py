@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-
-from opu.testing import LAWS, ReferenceDevice, Subject
 from opu.sim.device import SimulatedDevice
 from opu.sim.settings import SimSettings
+
+from opu.testing import LAWS, ReferenceDevice, Subject
 
 N_INPUTS, N_OUTPUTS = 20, 160
 
@@ -17,7 +17,10 @@ def reference() -> Subject:
     shape = (N_OUTPUTS, N_INPUTS + 1)
     matrix = rng.standard_normal(shape) + 1j * rng.standard_normal(shape)
     return Subject(
-        make=lambda: ReferenceDevice(matrix, anchor_input=3), repeatable=True, intensities=np.abs(matrix) ** 2, similarity=0.99
+        make=lambda: ReferenceDevice(matrix, anchor_input=3),
+        repeatable=True,
+        intensities=np.abs(matrix) ** 2,
+        similarity=0.99,
     )
 
 

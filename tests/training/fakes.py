@@ -14,15 +14,19 @@ class FakeCalibration:
     def save(self, path: Path) -> None:
         Path(path).write_bytes(b"calibration")
 
+    def report(self) -> str:
+        return "calibrated a fake"
+
 
 class FakeOPU:
     """An exact Gaussian projection that counts two frames a row, and ten for its calibration."""
 
-    def __init__(self, n_inputs: int, n_outputs: int, seed: int = 0) -> None:
+    def __init__(self, n_inputs: int, n_outputs: int, seed: int = 0, encoding: Any = None) -> None:
         self.n_inputs, self.n_outputs = n_inputs, n_outputs
         rng = np.random.default_rng([seed, n_inputs, n_outputs])
         self.matrix = rng.standard_normal((n_inputs, n_outputs), dtype=np.float32)
         self.calibration: FakeCalibration | None = None
+        self.encoding = encoding
         self.calls: list[np.ndarray] = []
         self.frames = 0
         self.opened = self.closed = 0
@@ -34,7 +38,7 @@ class FakeOPU:
     def __exit__(self, *_: Any) -> None:
         self.closed += 1
 
-    def calibrate(self) -> FakeCalibration:
+    def calibrate(self, *, fill: float = 0.5) -> FakeCalibration:
         self.frames += 10
         self.calibration = FakeCalibration()
         return self.calibration

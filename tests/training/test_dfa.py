@@ -2,8 +2,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
-from opu.errors import InputError
 from opu.training.alignment import measure_alignment
 from opu.training.backprop import Backprop
 from opu.training.data import Dataset
@@ -13,6 +11,8 @@ from opu.training.loss import softmax_cross_entropy
 from opu.training.network import Network
 from opu.training.optimiser import Adam
 from opu.training.trainer import Plan, fit
+
+from opu.errors import InputError
 
 
 def setup(sizes: tuple[int, ...]) -> tuple[Network, np.ndarray, np.ndarray]:

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from opu.training.network import Network
 
 from opu.errors import InputError
-from opu.training.network import Network
 
 
 def rng() -> np.random.Generator:
@@ -52,7 +52,9 @@ def test_gradients_are_batch_means_and_none_stays_none() -> None:
     gradients = network.gradients(trace, [None, delta])
     assert gradients[:2] == [None, None]
     np.testing.assert_allclose(gradients[3], delta.sum(axis=0) / 5)  # type: ignore[arg-type]
-    np.testing.assert_allclose(gradients[2], sum(np.outer(h, d) for h, d in zip(trace.inputs[1], delta)) / 5, rtol=1e-5)
+    np.testing.assert_allclose(
+        gradients[2], sum(np.outer(h, d) for h, d in zip(trace.inputs[1], delta, strict=True)) / 5, rtol=1e-5
+    )
 
 
 @pytest.mark.parametrize("shape", [(4,), (2, 5)])
@@ -77,7 +79,7 @@ def test_state_goes_round_and_bad_states_change_nothing() -> None:
         target.load_state_dict({k: v for k, v in state.items() if k != "bias.1"})
     with pytest.raises(InputError, match=r"'weight.1' has shape \(3, 5\)"):
         target.load_state_dict(state | {"weight.1": np.zeros((3, 5), np.float32)})
-    assert all(np.array_equal(a, b) for a, b in zip(before, target.parameters))
+    assert all(np.array_equal(a, b) for a, b in zip(before, target.parameters, strict=True))
     target.load_state_dict(state)
-    assert all(np.array_equal(a, b) for a, b in zip(source.parameters, target.parameters))
-    assert all(a is not b for a, b in zip(source.parameters, target.parameters))
+    assert all(np.array_equal(a, b) for a, b in zip(source.parameters, target.parameters, strict=True))
+    assert all(a is not b for a, b in zip(source.parameters, target.parameters, strict=True))

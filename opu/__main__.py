@@ -1,0 +1,5 @@
+"""python -m opu."""
+
+from opu.cli import main
+
+main()

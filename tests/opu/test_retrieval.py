@@ -1,0 +1,91 @@
+import numpy as np
+import pytest
+
+import opu
+from opu.errors import CapabilityError, ConfigError
+from opu.processor import OPU
+from opu.retrieval import Anchor, Difference, retrieval_from
+from opu.testing import ReferenceDevice
+
+
+def ternary(n, n_inputs, seed=1):
+    return np.random.default_rng(seed).integers(-1, 2, (n, n_inputs)).astype(float)
+
+
+def relative_error(measured, expected):
+    """After the best common scale, which calibration knows only statistically."""
+    scale = np.sum(measured * expected) / np.sum(expected**2)
+    return np.linalg.norm(measured - scale * expected) / np.linalg.norm(scale * expected), scale
+
+
+def bright_rows(o):
+    """Rows whose anchor is well above the rounding of the camera."""
+    return o.calibration.anchor_dn > 0.05 * o.calibration.anchor_dn.mean()
+
+
+def test_four_frames_are_exact_and_oriented(reference):
+    o, b = reference(encoding="ternary", retrieval="anchor4")
+    e = ternary(40, 24)
+    with o:
+        z = o.linear_transform(e)
+    rows = bright_rows(o)
+    error, scale = relative_error(z[:, rows], (e @ b.T)[:, rows])
+    # Rounding: 4 readings, 1/12 DN^2 each, over sqrt(anchor) and scale, with the anchor at about 5,700 DN.
+    assert error < 0.005
+    # 24 x 500 entries fix the scale to 1/sqrt(2 * 24 * 500) = 0.65 %; probes add to that.
+    assert scale == pytest.approx(1.0, abs=4 * 0.0065)
+
+
+@pytest.mark.parametrize("share", [0.7, 0.9, 0.98])
+def test_two_frames_err_by_the_second_order_term(reference, share):
+    """Var(|Ax+|^2 - |Ax-|^2) = n+^2 + n-^2 against a signal of 2 anchor (n+ + n-), in units of one input."""
+    o, b = reference(share=share, encoding="ternary", retrieval="anchor2", n_outputs=4000)
+    e = ternary(40, 24)
+    with o:
+        z = o.linear_transform(e)
+    unclipped = o.calibration.anchor_dn < 45_000  # rows whose anchor alone nearly saturates cannot be retrieved
+    root = np.sqrt(o.calibration.anchor_dn[unclipped])
+    error, _ = relative_error(z[:, unclipped] * root, (e @ b.T)[:, unclipped] * root)
+    plus, minus = (e > 0).sum(axis=1), (e < 0).sum(axis=1)
+    anchor = 24 * share / (1 - share)
+    expected = np.sqrt(np.sum(plus**2 + minus**2) / np.sum(2 * anchor * (plus + minus)))
+    assert error == pytest.approx(expected, rel=0.1)
+
+
+def test_difference_is_centred_odd_and_normalised(reference):
+    o, _ = reference(n_outputs=20_000, encoding="ternary", retrieval="difference")
+    e = ternary(30, 24)
+    with o:
+        z, mirrored = o.linear_transform(e), o.linear_transform(-e)
+    assert np.array_equal(z, -mirrored)
+    n = z.size
+    plus, minus = (e > 0).sum(axis=1), (e < 0).sum(axis=1)
+    power = (z**2).mean(axis=1) / (plus + minus)
+    assert abs(z.mean() / z.std()) < 5 / np.sqrt(n) + 0.02  # the mean per input is itself measured, to about 1 %
+    # z^2 of a difference of exponentials has relative spread sqrt(5) at most; per row 20,000 outputs.
+    assert np.abs(power - 1).max() < 5 * np.sqrt(5 / 20_000) + 0.03
+
+
+def test_noise_of_empty_planes_is_left_out(reference):
+    o, _ = reference()
+    with o:
+        assert np.array_equal(o.linear_transform(np.zeros((2, 24))), np.zeros((2, 500), np.float32))
+
+
+def test_a_device_without_an_anchor_is_refused_with_the_remedy():
+    device = ReferenceDevice(np.random.default_rng(0).standard_normal((30, 8)).astype(complex))
+    with OPU(device) as o:
+        o.transform(np.arange(8) < 4)
+        with pytest.raises(CapabilityError, match="anchor_share = 0"):
+            o.linear_transform(np.ones(8))
+    with OPU(device, retrieval="difference") as o:
+        assert o.linear_transform(np.arange(8) < 4).shape == (30,)
+
+
+def test_retrievals_by_name_and_object():
+    assert retrieval_from("anchor2") == opu.Anchor(2)
+    assert retrieval_from(Difference()) == Difference()
+    assert Anchor().exactly_linear
+    assert not Anchor(2).exactly_linear
+    with pytest.raises(ConfigError, match="did you mean 'anchor4'"):
+        retrieval_from("anchor-4")

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from opu.training.arms import ARMS
+from opu.training.compare import Comparison, compare
+from opu.training.report import comparison_table, seconds_text, training_table
+from opu.training.settings import TrainSettings
+
+from opu.errors import ConfigError
+
+from .test_run import Opener
+
+
+@pytest.fixture(scope="module")
+def comparison(tmp_path_factory: pytest.TempPathFactory) -> Comparison:
+    settings = TrainSettings(hidden="10", epochs=2, batch_size=128, out=tmp_path_factory.mktemp("runs"))
+    return compare(settings, [0, 1], Opener(), device_name="fake", device_table={"kind": "fake"})
+
+
+def test_every_arm_ran_every_seed_into_one_folder(comparison: Comparison) -> None:
+    assert [row.arm for row in comparison.rows] == list(ARMS)
+    for row in comparison.rows:
+        assert [r.seed for r in row.results] == [0, 1]
+        assert all(Path(r.run_dir).parent == comparison.folder for r in row.results)
+        assert (row.frames > 0) == (row.arm.name == "dfa-optical")
+    assert (comparison.folder / "compare.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_all_arms_start_from_the_same_network(comparison: Comparison) -> None:
+    """The first batch's loss is a function of the first weights and the first batch: only later ones may differ."""
+    first = {r.history[0].train_loss for row in comparison.rows for r in row.results if r.seed == 0}
+    assert len(first) == len(ARMS)  # arms do differ over an epoch
+    from opu.training.network import Network
+    from opu.training.streams import stream
+
+    shallow = next(row for row in comparison.rows if row.arm.method == "shallow").results[0]
+    from safetensors.numpy import load_file
+
+    stored = load_file(Path(shallow.run_dir) / "checkpoint.safetensors")["network/weight.0"]
+    np.testing.assert_array_equal(stored, Network((64, 10, 10), stream(0, "init")).weight(0))
+
+
+def test_statistics_are_those_of_the_seeds(comparison: Comparison) -> None:
+    row = comparison.rows[0]
+    a, b = row.accuracies
+    assert row.mean == pytest.approx((a + b) / 2)
+    assert row.std == pytest.approx(abs(a - b) / np.sqrt(2))
+    document = json.loads((comparison.folder / "compare.json").read_text())
+    assert document["seeds"] == [0, 1]
+    assert [r["mean"] for r in document["rows"]] == [r.mean for r in comparison.rows]
+
+
+def test_repeated_or_no_seeds_are_refused(tmp_path: Path) -> None:
+    for seeds in ([], [1, 1]):
+        with pytest.raises(ConfigError, match="none twice"):
+            compare(TrainSettings(out=tmp_path), seeds, None)
+    assert list(tmp_path.iterdir()) == []
+
+
+def render(table: object) -> str:
+    from rich.console import Console
+
+    console = Console(width=160, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    with console.file:
+        console.print(table)
+        return console.export_text()
+
+
+def test_tables_show_the_numbers(comparison: Comparison) -> None:
+    text = render(comparison_table(comparison.rows))
+    for row in comparison.rows:
+        assert f"{100 * row.mean:.2f} ± " in text
+        assert row.arm.label in text
+    optical = comparison.rows[2].results[0]
+    text = render(training_table(optical))
+    assert f"{100 * optical.test_accuracy:.2f} %" in text
+    assert f"{optical.frames:,}" in text
+    assert "fake" in text
+
+
+def test_durations_read_well() -> None:
+    assert [seconds_text(s) for s in (4.21, 59.9, 200.4, 119.7)] == ["4.2 s", "59.9 s", "3 min 20 s", "2 min 00 s"]

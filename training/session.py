@@ -1,0 +1,105 @@
+"""The edge of training: what `opu train` and `opu compare` do between a configuration and a table on the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from opu.config import Config, load_config
+from opu.factory import build_profile, open_parameters
+from opu.processor import OPU
+from opu.validation import validated
+
+from .checkpoint import CHECKPOINT
+from .compare import compare as run_comparison
+from .display import Display, results
+from .report import comparison_table, training_table
+from .run import OpenOPU, run_training
+from .settings import ResolvedSettings, TrainSettings
+
+
+def train(config: Config, options: Mapping[str, Any], resume: Path | None = None) -> dict[str, Any]:
+    """One training: progress on standard error, the result on standard output; returns it as JSON values.
+
+    options: what was given on the command line, over the file's [train]. resume: a run folder; its own config stands.
+    """
+    if resume is not None:
+        config = _config_of_run(config, resume)
+        settings = validated(TrainSettings, options, "train") if options else None
+    else:
+        settings = _settings(config, options)
+    with Display() as display, _told_how_to_resume(display):
+        result = run_training(
+            settings,
+            _opener(config),
+            device_name=config.device,
+            device_table=config.profile(),
+            resume=resume,
+            on_start=display.start,
+            on_batch=display.batch,
+            on_epoch=display.epoch,
+        )
+    results.print(training_table(result))
+    results.print(f"curves: {Path(result.run_dir) / 'curves.png'}")
+    return {name: value for name, value in result.as_json().items() if name != "history"}  # metrics.json has it
+
+
+def compare(config: Config, options: Mapping[str, Any], seeds: Sequence[int]) -> dict[str, Any]:
+    """Every arm on every seed: progress on standard error, the table on standard output; returns it as JSON values."""
+    with Display(brief=True) as display:
+        comparison = run_comparison(
+            _settings(config, options),
+            list(seeds),
+            _opener(config),
+            device_name=config.device,
+            device_table=config.profile(),
+            on_run=display.run,
+            on_start=display.start,
+            on_batch=display.batch,
+            on_epoch=display.epoch,
+        )
+    results.print(comparison_table(comparison.rows))
+    results.print(f"plot: {comparison.folder / 'compare.png'}")
+    rows = [{name: value for name, value in row.as_json().items() if name != "runs"} for row in comparison.rows]
+    return {"folder": str(comparison.folder), "seeds": list(seeds), "rows": rows}
+
+
+def _settings(config: Config, options: Mapping[str, Any]) -> TrainSettings:
+    table = {**config.train, **options}
+    profile = config.profile()
+    for key in ("encoding", "retrieval"):
+        if key in profile:
+            table.setdefault(key, profile[key])
+    return validated(TrainSettings, table, f"{config.source}: train")
+
+
+def _opener(config: Config) -> OpenOPU:
+    """Sizes and seed fit the network where the profile leaves them open."""
+
+    def open_opu(settings: ResolvedSettings, n_inputs: int, n_outputs: int) -> OPU:
+        wanted = {"n_inputs": n_inputs, "n_outputs": n_outputs, "seed": settings.seed}
+        return build_profile(config, open_parameters(config, wanted), settings.encoding, settings.retrieval)
+
+    return open_opu
+
+
+@contextmanager
+def _told_how_to_resume(display: Display) -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        if display.run_dir is not None and (display.run_dir / CHECKPOINT).is_file():
+            display.say(f"interrupted; the last whole epoch is kept: opu train --resume {display.run_dir}")
+        raise
+
+
+def _config_of_run(config: Config, resume: Path) -> Config:
+    """The device of the interrupted run, unless a config file was named."""
+    own = (resume if resume.is_dir() else resume.parent) / "config.toml"
+    if config.source != Config().source or not own.is_file():
+        return config
+    stored = load_config(own)
+    return stored if config.device == Config().device else replace(stored, device=config.device)
