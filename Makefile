@@ -2,10 +2,13 @@
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 ARGS ?=
 
-.PHONY: train test lint check clean
+.PHONY: train compare test lint wheel-test picture clean
 
 train: $(UV)  ## set up everything and train a network on handwritten digits through simulated light
 	$(UV) run opu train $(ARGS)
+
+compare: $(UV)  ## backprop, digital DFA, optical DFA and the last layer alone, on the same seeds
+	$(UV) run opu compare $(ARGS)
 
 test: $(UV)  ## set up everything and run the tests
 	$(UV) run pytest $(ARGS)
@@ -15,6 +18,13 @@ lint: $(UV)  ## style, types, layers
 	$(UV) run ruff format --check
 	$(UV) run mypy
 	$(UV) run lint-imports
+
+wheel-test: $(UV)  ## build the wheel, install it elsewhere, use it from outside the tree
+	tests/wheel/smoke.sh $(abspath $(UV))
+
+picture: $(UV)  ## make README's picture again
+	$(UV) run opu compare --out build/picture
+	cp "$$(ls -td build/picture/*-compare-digits | head -n 1)/compare.png" docs/compare.png
 
 .uv/bin/uv:
 	python3 -m venv .uv

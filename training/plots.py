@@ -67,7 +67,7 @@ def save_comparison(rows: Sequence[tuple[Arm, Sequence[RunResult]]], title: str,
         left.fill_between(epochs, curves.min(axis=0), curves.max(axis=0), color=arm.colour, alpha=0.2, linewidth=0)
         left.plot(epochs, curves.mean(axis=0), color=arm.colour, linewidth=2, marker="o", markersize=4, label=arm.label)
     _dress(left, "While training (mean, band: all seeds)", "test accuracy (%)", epochs)
-    left.legend(frameon=False, loc="lower right")
+    left.legend(loc="best", framealpha=0.8, edgecolor="none")
     _final_panel(right, rows)
     _write(figure, path)
 
@@ -103,18 +103,21 @@ def _final_panel(axes: Axes, rows: Sequence[tuple[Arm, Sequence[RunResult]]]) ->
     finals = [100 * np.array([r.test_accuracy for r in results]) for _, results in rows]
     worst, best = min(f.min() for f in finals), max(f.max() for f in finals)
     span = max(best - worst, 1.0)
-    low, high = max(worst - 0.35 * span, 0.0), min(best + 0.1 * span, 100.0)
+    axes.set_xlim(max(worst - 0.1 * span, 0.0), min(best + 0.1 * span, 100.0))
+    axes.set_ylim(-0.5, len(rows) - 0.5)
     for place, ((arm, _), final) in enumerate(zip(rows, finals, strict=True)):
-        axes.barh(place, final.mean() - low, left=low, color=arm.colour, alpha=0.45, height=0.62)
-        offsets = np.linspace(-0.14, 0.14, len(final)) if len(final) > 1 else np.zeros(1)
+        axes.plot(
+            [final.min(), final.max()], [place, place], color=arm.colour, alpha=0.3, linewidth=14, solid_capstyle="butt"
+        )
+        offsets = np.linspace(-0.1, 0.1, len(final)) if len(final) > 1 else np.zeros(1)
         axes.plot(final, place + offsets, "o", color=arm.colour, markeredgecolor="white", markersize=7)
+        axes.plot(final.mean(), place, "|", color=arm.colour, markersize=34, markeredgewidth=2.5)
         spread = f" ± {final.std(ddof=1):.2f}" if len(final) > 1 else ""
         axes.text(1.02, place, f"{final.mean():.2f}{spread} %", transform=axes.get_yaxis_transform(), va="center")
-    axes.set_xlim(low, high)
     axes.set_yticks(range(len(rows)), [arm.label for arm, _ in rows])
     axes.invert_yaxis()
-    axes.set_xlabel("test accuracy (%), axis does not start at 0" if low > 0 else "test accuracy (%)")
-    axes.set_title("After the last epoch (dots: seeds)")
+    axes.set_xlabel("test accuracy (%)")
+    axes.set_title("After the last epoch (dots: seeds, line: mean)")
     axes.grid(axis="x", alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
 

@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# Build the wheel, install it into an empty environment, and use it from outside the tree: what pip users get.
+set -euo pipefail
+uv=$1
+root=$(cd "$(dirname "$0")/../.." && pwd)
+away=$(mktemp -d)
+trap 'rm -rf "$away"' EXIT
+
+"$uv" build --quiet --wheel --out-dir "$away/dist" "$root"
+"$uv" venv --quiet "$away/venv"
+"$uv" pip install --quiet --python "$away/venv/bin/python" "$away"/dist/openopu-*.whl
+cd "$away"
+PATH="$away/venv/bin:$PATH"
+opu --version
+opu devices
+python - <<'PYTHON'
+import numpy as np
+import opu
+from opu.testing import LAWS, Subject
+from opu.kinds import load_kind
+
+assert "site-packages" in opu.__file__, opu.__file__
+with opu.open("sim", n_inputs=20, n_outputs=100, seed=7) as o:
+    assert o.transform(np.arange(20) % 2).shape == (100,)
+    assert o.linear_transform(np.ones((3, 20))).shape == (3, 100)
+kind = load_kind("sim")
+settings = kind.settings(n_inputs=20, n_outputs=160)
+for law in LAWS.values():
+    law(Subject(make=lambda: kind.build(settings), repeatable=True))
+print(f"{len(LAWS)} laws hold in the wheel")
+PYTHON
+if opu train --epochs 1 2>message; then echo "the train extra should be missing here"; exit 1; fi
+grep -q "pip install 'openopu\[train\]'" message
+"$uv" pip install --quiet --python "$away/venv/bin/python" "$(ls dist/openopu-*.whl)[train]"
+opu train --epochs 3 --json | tail -n 1
+test -f runs/*/curves.png
