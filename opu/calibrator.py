@@ -131,13 +131,15 @@ def _n_probes(spec: DeviceSpec, readings: int, least: int, most: int = 256) -> i
 def _random_frames(rng: np.random.Generator, spec: DeviceSpec, fill: float, n: int) -> Bits:
     """Exactly round(fill * inputs) inputs on in each frame, at least one."""
     on = max(1, round(fill * spec.n_data_inputs))
-    rank: NDArray[np.intp] = rng.random((n, spec.n_data_inputs)).argsort(axis=1)
-    return rank < on
+    frames = np.zeros((n, spec.n_data_inputs), dtype=np.bool_)
+    for frame in frames:
+        frame[rng.choice(spec.n_data_inputs, on, replace=False, shuffle=False)] = True
+    return frames
 
 
 def _signed_probes(rng: np.random.Generator, spec: DeviceSpec, fill: float, n: int) -> tuple[Bits, Bits]:
     on = _random_frames(rng, spec, fill, n)
-    plus = rng.random(on.shape) < 0.5
+    plus = rng.integers(0, 2, on.shape, dtype=np.uint8).view(np.bool_)
     return on & plus, on & ~plus
 
 

@@ -49,8 +49,12 @@ class Encoding(Protocol):
         """Signed planes per row."""
         ...
 
+    def check(self, x: NDArray[np.float64]) -> None:
+        """InputError if x, finite float64[n, n_inputs], cannot be encoded."""
+        ...
+
     def encode(self, x: NDArray[np.float64]) -> Encoded:
-        """x: finite float64[n, n_inputs]."""
+        """The planes of x, finite float64[n, n_inputs]."""
         ...
 
 
@@ -61,14 +65,18 @@ class Binary:
     kind: ClassVar[str] = "binary"
     n_planes: ClassVar[int] = 1
 
-    def encode(self, x: NDArray[np.float64]) -> Encoded:
-        """One plane, nothing negative, scale 1."""
-        if not np.isin(x, (0.0, 1.0)).all():
-            wrong = x[~np.isin(x, (0.0, 1.0))]
+    def check(self, x: NDArray[np.float64]) -> None:
+        """Nothing but 0 and 1."""
+        wrong = x[(x != 0.0) & (x != 1.0)]
+        if wrong.size:
             raise InputError(
                 f"the binary encoding takes 0 and 1 only, and {wrong.size} of {x.size} values are others (the first is "
                 f'{wrong[0]:g}); use encoding "bitplanes" or "ternary" for real values'
             )
+
+    def encode(self, x: NDArray[np.float64]) -> Encoded:
+        """One plane, nothing negative, scale 1."""
+        self.check(x)
         on = x[:, None, :] == 1.0
         return Encoded(on, np.zeros_like(on), np.ones(1), on.any(axis=(1, 2)).astype(np.float64))
 
@@ -84,6 +92,9 @@ class Ternary:
     kind: ClassVar[str] = "ternary"
     threshold: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.3
     n_planes: ClassVar[int] = 1
+
+    def check(self, x: NDArray[np.float64]) -> None:
+        """Any x will do."""
 
     def encode(self, x: NDArray[np.float64]) -> Encoded:
         """One signed plane; scale = |x| / sqrt(inputs on)."""
@@ -116,6 +127,9 @@ class BitPlanes:
     def n_planes(self) -> int:
         """One signed plane per bit."""
         return self.bits
+
+    def check(self, x: NDArray[np.float64]) -> None:
+        """Any x will do."""
 
     def encode(self, x: NDArray[np.float64]) -> Encoded:
         """Planes from least to most significant, weights 2^k / (2^bits - 1); scale = max|x|."""

@@ -141,7 +141,7 @@ class OPU:
         """
         rows, single = checked_finite(e, self.n_inputs)
         self.retrieval.check(self.spec)
-        encoded = self.encoding.encode(rows)
+        self.encoding.check(rows)
         calibration = self._ready()
         if isinstance(self.retrieval, Anchor):
             if calibration.linear is None:
@@ -152,14 +152,13 @@ class OPU:
         result = np.empty((len(rows), self.n_outputs), dtype=np.float32)
         per_row = self.encoding.n_planes * self.retrieval.frames_per_plane
         for block in self._blocks(len(rows), per_row):
-            result[block] = self._project(encoded, block, calibration)
+            result[block] = self._project(self.encoding.encode(rows[block]), calibration)
         return result[0] if single else result
 
-    def _project(self, encoded: Encoded, block: slice, calibration: Calibration) -> NDArray[np.float32]:
+    def _project(self, encoded: Encoded, calibration: Calibration) -> NDArray[np.float32]:
         spec = self.spec
-        n, n_planes, n_data = encoded.positive[block].shape
-        positive = encoded.positive[block].reshape(-1, n_data)
-        negative = encoded.negative[block].reshape(-1, n_data)
+        n, n_planes, n_data = encoded.positive.shape
+        positive, negative = encoded.positive.reshape(-1, n_data), encoded.negative.reshape(-1, n_data)
         frames = self.retrieval.frames(positive, negative, spec)
         readings = self.device.measure(frames.reshape(-1, spec.n_inputs))
         readings_by_plane = readings.reshape(n * n_planes, -1, spec.n_outputs)
@@ -167,7 +166,7 @@ class OPU:
         field = self.retrieval.field(readings_by_plane, positive, negative, calibration)
         # An empty plane carries nothing but noise.
         lit = (positive | negative).any(axis=1).reshape(n, n_planes)
-        weights = (encoded.scale[block, None] * encoded.weights * lit).astype(np.float32)
+        weights = (encoded.scale[:, None] * encoded.weights * lit).astype(np.float32)
         # Plane by plane, not by a matrix product, whose rounding depends on how many rows share the call.
         planes = field.reshape(n, n_planes, -1)
         result = planes[:, 0] * weights[:, :1]

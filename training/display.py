@@ -14,7 +14,8 @@ from .record import EpochRecord
 from .report import seconds_text
 from .run import RunStart
 
-results = Console(soft_wrap=True, highlight=False)
+# Tables are 100 wide even where nobody looks (a pipe, a log): cut cells are worse than long lines.
+results = Console(highlight=False, width=max(100, Console().width))
 
 
 class Display:

@@ -108,10 +108,11 @@ class DigitalFeedback:
 
 
 class OpticalFeedback:
-    """e -> the first `width` outputs of an open OPU shown the error, zero-padded to its inputs. Launay et al. 2020.
+    """e -> the first `width` outputs of an open OPU shown the error. Launay et al. 2020.
 
-    opu: open; calibrated here if it is not yet. `frames_shown` and `device_seconds` count from then on, so the
-    calibration is not among them. Raises InputError, before any light, when the OPU is too small.
+    Where the OPU has k times as many inputs as there are errors, each error is shown on k of them, so that no light is
+    wasted: the sum of k columns over sqrt(k) is again i.i.d. N(0, 1). opu: open; calibrated here if it is not
+    yet. `frames_shown` and `device_seconds` count from then on, so the calibration is not among them. Raises InputError, before any light, when the OPU is too small.
     """
 
     name = "optical"
@@ -148,10 +149,10 @@ class OpticalFeedback:
 
     def project(self, error: Array) -> Array:
         """Project errors (B, n_errors) to float32 (B, width)."""
-        missing = self._opu.n_inputs - self.n_errors
-        shown = np.pad(error, ((0, 0), (0, missing))) if missing else error
-        projected = self._opu.linear_transform(shown.astype(np.float32, copy=False))
-        return np.asarray(projected, dtype=np.float32)[:, : self.width]
+        copies, rest = divmod(self._opu.n_inputs, self.n_errors)
+        shown = np.pad(np.repeat(error, copies, axis=1), ((0, 0), (0, rest)))
+        projected = self._opu.linear_transform(shown.astype(np.float32, copy=False))[:, : self.width]
+        return projected / np.float32(np.sqrt(copies))
 
 
 def _check_sizes(n_errors: int, width: int) -> None:

@@ -43,7 +43,7 @@ def train(config: Config, options: Mapping[str, Any], resume: Path | None = None
             on_epoch=display.epoch,
         )
     results.print(training_table(result))
-    results.print(f"curves: {Path(result.run_dir) / 'curves.png'}")
+    results.print(f"curves: {Path(result.run_dir) / 'curves.png'}", soft_wrap=True)
     return {name: value for name, value in result.as_json().items() if name != "history"}  # metrics.json has it
 
 
@@ -62,7 +62,7 @@ def compare(config: Config, options: Mapping[str, Any], seeds: Sequence[int]) ->
             on_epoch=display.epoch,
         )
     results.print(comparison_table(comparison.rows))
-    results.print(f"plot: {comparison.folder / 'compare.png'}")
+    results.print(f"plot: {comparison.folder / 'compare.png'}", soft_wrap=True)
     rows = [{name: value for name, value in row.as_json().items() if name != "runs"} for row in comparison.rows]
     return {"folder": str(comparison.folder), "seeds": list(seeds), "rows": rows}
 
