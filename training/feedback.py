@@ -111,8 +111,9 @@ class OpticalFeedback:
     """e -> the first `width` outputs of an open OPU shown the error. Launay et al. 2020.
 
     Where the OPU has k times as many inputs as there are errors, each error is shown on k of them, so that no light is
-    wasted: the sum of k columns over sqrt(k) is again i.i.d. N(0, 1). opu: open; calibrated here if it is not
-    yet. `frames_shown` and `device_seconds` count from then on, so the calibration is not among them. Raises InputError, before any light, when the OPU is too small.
+    wasted: the sum of k columns over sqrt(k) is again i.i.d. N(0, 1). opu: open; calibrated here if it is not yet.
+    `frames_shown` and `device_seconds` count from then on, so the calibration is not among them. Raises InputError,
+    before any light, when the OPU is too small.
     """
 
     name = "optical"
