@@ -32,6 +32,7 @@ class Calibration:
 
     device: str
     fingerprint: str
+    response: str
     n_inputs: int
     created_utc: str
     fill: float
@@ -49,6 +50,11 @@ class Calibration:
     snr: float = 0.0
     frames_used: int = 0
 
+    @property
+    def held_back(self) -> float:
+        """Fraction of outputs whose anchor is darker than the floor: their projection is scaled down, not amplified noise."""
+        return 0.0 if self.anchor_dn is None else float(np.mean(self.anchor_dn < self.anchor_floor_dn))
+
     @cached_property
     def row_gain(self) -> NDArray[np.float32]:
         """float32[n_outputs], 1 / (scale sqrt(max(anchor, floor))): turns an anchored difference in DN into B e."""
@@ -62,6 +68,7 @@ class Calibration:
         """CalibrationError unless this calibration was made on that device and medium."""
         for name, mine, its in (
             ("medium fingerprint", self.fingerprint, spec.fingerprint),
+            ("response of laser and camera", self.response, spec.response),
             ("number of outputs", len(self.dark_dn), spec.n_outputs),
             ("number of inputs", self.n_inputs, spec.n_inputs),
         ):
@@ -83,7 +90,8 @@ class Calibration:
             lines += [
                 f"  linear: exposure {self.linear.exposure_s * 1e6:.0f} µs, anchor {self.anchor_dn.mean():.1f} DN, "
                 f"{self.linear_dn_per_input:.3g} DN per input, {self.linear_saturated:.2%} saturated",
-                f"  scale known to {self.scale_relative_error:.1%}, signal-to-noise {self.snr:.3g} per projection",
+                f"  scale known to {self.scale_relative_error:.1%}, signal-to-noise {self.snr:.3g} per projection, "
+                f"{self.held_back:.1%} of outputs held back (dark anchor)",
             ]
         return "\n".join(lines)
 
@@ -92,12 +100,16 @@ class Calibration:
         arrays = {"dark_dn": self.dark_dn}
         if self.anchor_dn is not None:
             arrays["anchor_dn"] = self.anchor_dn
+        write_atomic(path, save(arrays, metadata={"format": FORMAT, "calibration": json.dumps(self.summary())}))
+
+    def summary(self) -> dict[str, Any]:
+        """Everything but the arrays, JSON-safe."""
         plain = {field.name: getattr(self, field.name) for field in fields(self)}
         for name in ("dark_dn", "anchor_dn"):
             del plain[name]
         for name in ("intensity", "linear"):
             plain[name] = asdict(plain[name]) if plain[name] is not None else None
-        write_atomic(path, save(arrays, metadata={"format": FORMAT, "calibration": json.dumps(plain)}))
+        return plain
 
     @classmethod
     def load(cls, path: Path | str) -> Calibration:
@@ -112,7 +124,10 @@ class Calibration:
             raise CalibrationError(
                 f"{path} is not a calibration of this version ({FORMAT}): {metadata.get('format')!r}"
             )
-        plain = json.loads(metadata["calibration"])
-        for name in ("intensity", "linear"):
-            plain[name] = Acquisition(**plain[name]) if plain[name] is not None else None
-        return cls(**plain, **arrays)
+        try:
+            plain = json.loads(metadata["calibration"])
+            for name in ("intensity", "linear"):
+                plain[name] = Acquisition(**plain[name]) if plain[name] is not None else None
+            return cls(**plain, **arrays)
+        except (KeyError, TypeError, ValueError) as error:
+            raise CalibrationError(f"calibration {path} is incomplete ({error!r}): calibrate again") from None

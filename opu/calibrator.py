@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from opu.calibration import Calibration
 from opu.device import Acquisition, Device, DeviceSpec
-from opu.errors import InputError
-from opu.exposure import auto_exposure, blanked, saturated_fraction
+from opu.errors import CalibrationError, InputError
+from opu.exposure import TARGET_LEVEL, auto_exposure, blanked, saturated_fraction
 from opu.retrieval import Anchor, with_anchor
 
 Bits = NDArray[np.bool_]
@@ -19,6 +19,8 @@ Bits = NDArray[np.bool_]
 N_DARK = 16
 N_ANCHOR = 64
 N_LEAK = 8
+MAX_SCALE_ERROR = 0.5
+MAX_DARK_ROUNDS = 4
 QUANTISATION_VARIANCE_DN2 = 1 / 12
 
 
@@ -34,13 +36,12 @@ def calibrate(device: Device, *, fill: float = 0.5, seed: int = 0) -> Calibratio
     rng = np.random.default_rng(seed)
     dark = _mean_frame(device, spec, Acquisition(spec.exposure_min_s, light=not spec.can_blank), N_DARK)
     probes = _random_frames(rng, spec, fill, _n_probes(spec, 4096, least=4))
-    acquisition, readings, shown = auto_exposure(
-        device, with_anchor(probes, spec, False), float(dark.mean()), purpose=f"frames with {fill:.0%} of the inputs on"
+    acquisition, readings, shown, dark = _exposed(
+        device, with_anchor(probes, spec, False), dark, f"frames with {fill:.0%} of the inputs on"
     )
-    if spec.can_blank:
-        dark = _mean_frame(device, spec, blanked(acquisition), N_DARK)
     off = _mean_frame(device, spec, acquisition, N_LEAK)
     partial = Calibration(
+        response=spec.response,
         device=f"{spec.kind} {spec.model} {spec.serial}",
         fingerprint=spec.fingerprint,
         n_inputs=spec.n_inputs,
@@ -50,9 +51,27 @@ def calibrate(device: Device, *, fill: float = 0.5, seed: int = 0) -> Calibratio
         intensity=acquisition,
         intensity_dn_per_input=_per_input(readings, off, probes),
         intensity_saturated=saturated_fraction(readings, spec.saturation_dn),
-        frames_used=shown + 2 * N_DARK + N_LEAK,
+        frames_used=shown + N_DARK + N_LEAK,
     )
     return partial if spec.anchor_input is None else _with_anchor_reference(device, partial, rng)
+
+
+def _exposed(
+    device: Device, frames: Bits, dark: NDArray[np.float32], purpose: str
+) -> tuple[Acquisition, NDArray[Any], int, NDArray[np.float32]]:
+    """Exposure, readings, frames shown and the dark frame at that exposure, whose thermal electrons are not light."""
+    spec, shown = device.spec, 0
+    for _ in range(MAX_DARK_ROUNDS):
+        assumed = float(dark.mean())
+        acquisition, readings, more = auto_exposure(device, frames, assumed, purpose=purpose)
+        shown += more
+        if not spec.can_blank:
+            break
+        dark = _mean_frame(device, spec, blanked(acquisition), N_DARK)
+        shown += N_DARK
+        if abs(float(dark.mean()) - assumed) < 0.02 * TARGET_LEVEL * spec.saturation_dn:
+            break
+    return acquisition, readings, shown, dark
 
 
 class _Signal(NamedTuple):
@@ -64,10 +83,7 @@ class _Signal(NamedTuple):
 def _with_anchor_reference(device: Device, partial: Calibration, rng: np.random.Generator) -> Calibration:
     spec, fill = device.spec, partial.fill
     anchored = with_anchor(_random_frames(rng, spec, fill, _n_probes(spec, 4096, least=4)), spec, True)
-    acquisition, readings, shown = auto_exposure(
-        device, anchored, float(partial.dark_dn.mean()), purpose="frames with the anchor on"
-    )
-    dark = _mean_frame(device, spec, blanked(acquisition), N_DARK) if spec.can_blank else partial.dark_dn
+    acquisition, readings, shown, dark = _exposed(device, anchored, partial.dark_dn, "frames with the anchor on")
     device.configure(acquisition)
     nothing = np.zeros((N_ANCHOR, spec.n_data_inputs), dtype=np.bool_)
     anchor = device.measure(with_anchor(nothing, spec, True)).mean(axis=0, dtype=np.float64) - dark
@@ -83,6 +99,12 @@ def _with_anchor_reference(device: Device, partial: Calibration, rng: np.random.
     )
     n_on = positive.sum(axis=1) + negative.sum(axis=1)
     signal = _signal(first, second, anchor, n_on)
+    if not signal.power > 0 or signal.relative_error > MAX_SCALE_ERROR:
+        raise CalibrationError(
+            f"{spec.kind} device {spec.serial!r}: projections cannot be told from noise (signal {signal.power:.2g} DN per "
+            f"input, known to {abs(signal.relative_error):.0%}, noise {signal.noise_dn2**0.5:.2g} DN per difference): give "
+            f"the data more of the light (anchor share is {spec.anchor_share:.1%}), use fewer inputs, or a better camera"
+        )
     scale = float(np.sqrt(signal.power))
     signal_dn = signal.power * float(n_on.mean())
     return Calibration(
@@ -94,12 +116,13 @@ def _with_anchor_reference(device: Device, partial: Calibration, rng: np.random.
             ),
             "linear_saturated": saturated_fraction(readings, spec.saturation_dn),
             "anchor_dn": anchor.astype(np.float32),
-            # A row's gain 1/sqrt(R) is worth having while its signal R * signal_dn exceeds its noise.
-            "anchor_floor_dn": signal.noise_dn2 / signal_dn,
+            # A row's gain 1/sqrt(R) is worth having while its signal R * signal_dn exceeds its noise, and while R is
+            # the anchor's own light: the mirrors' leak adds a field of its own, and may nearly cancel the anchor's.
+            "anchor_floor_dn": max(signal.noise_dn2 / signal_dn, float(off.mean() - dark.mean())),
             "scale": scale,
             "scale_relative_error": signal.relative_error,
             "snr": signal_dn * float(anchor.mean()) / signal.noise_dn2,
-            "frames_used": partial.frames_used + shown + N_ANCHOR + N_LEAK + 2 * 4 * len(positive) + N_DARK,
+            "frames_used": partial.frames_used + shown + N_ANCHOR + N_LEAK + 2 * 4 * len(positive),
         }
     )
 

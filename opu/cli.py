@@ -85,6 +85,9 @@ def train(
         method=method, feedback=feedback, dataset=dataset, data=data, epochs=epochs, hidden=hidden, seed=seed, out=out
     )
     session = import_module("opu.training.session")
+    if resume is not None and config is None:
+        own = (resume if resume.is_dir() else resume.parent) / "config.toml"
+        config = own if own.is_file() else None
     result = session.train(_config(config, device, overrides), settings, resume=resume)
     if as_json:
         print(json.dumps(result))  # noqa: T201
@@ -197,6 +200,8 @@ def main() -> NoReturn:
     except (ConfigError, InputError) as error:
         _fail(error, 2)
     except OPUError as error:
+        _fail(error, 1)
+    except OSError as error:
         _fail(error, 1)
     sys.exit(0)
 

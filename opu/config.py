@@ -36,7 +36,7 @@ class Config:
     profile, applied when it is selected.
     """
 
-    source: str = "defaults"
+    source: str = "command line"
     device: str = DEFAULT_DEVICE
     devices: Mapping[str, Table] = field(default_factory=dict)
     train: Table = field(default_factory=dict)

@@ -20,8 +20,9 @@ class DeviceSpec:
 
     `n_inputs` counts every logical input a frame addresses, the anchor included; `anchor_input` is the anchor's index
     (None: the device has none) and `anchor_share` the fraction of the illuminating power that its mirrors receive.
-    `saturation_dn` is the largest reading the sensor gives (its full well may fill before the converter does).
-    `fingerprint` changes whenever the scattering matrix does, so that a stale calibration can be refused.
+    A reading at or above `saturation_dn` is clipped (by the converter, or by a full well that fills before it does).
+    `fingerprint` changes whenever the scattering matrix does, `response` whenever the same light reads differently
+    (laser, optics, camera): a calibration made under another of either is refused.
     """
 
     kind: str
@@ -35,6 +36,7 @@ class DeviceSpec:
     exposure_min_s: float
     exposure_max_s: float
     fingerprint: str
+    response: str = ""
     anchor_input: int | None = None
     anchor_share: float = 0.0
     reference_arm: ReferenceArm = "none"
@@ -64,7 +66,10 @@ class Acquisition:
 
 @dataclass(frozen=True)
 class DeviceStatus:
-    """What a device says of itself now. Counters start at open(); None means the device cannot tell."""
+    """What a device says of itself now; None means the device cannot tell.
+
+    Counters start at open() and include calibration, whose exposure search saturates frames on purpose.
+    """
 
     is_open: bool
     light_on: bool | None

@@ -5,14 +5,12 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
-from pydantic.dataclasses import dataclass as checked_dataclass
 
-from opu.errors import EncodingWarning, InputError
+from opu.errors import ConfigError, EncodingWarning, InputError
 from opu.validation import choose
 
 
@@ -58,7 +56,7 @@ class Encoding(Protocol):
         ...
 
 
-@checked_dataclass(frozen=True)
+@dataclass(frozen=True)
 class Binary:
     """x in {0, 1} is its own frame; exact. Raises InputError for any other value."""
 
@@ -81,7 +79,7 @@ class Binary:
         return Encoded(on, np.zeros_like(on), np.ones(1), on.any(axis=(1, 2)).astype(np.float64))
 
 
-@checked_dataclass(frozen=True)
+@dataclass(frozen=True)
 class Ternary:
     """sign(x) [|x| > threshold * max|x|] per row, with the row's Euclidean norm restored after the measurement.
 
@@ -90,18 +88,30 @@ class Ternary:
     """
 
     kind: ClassVar[str] = "ternary"
-    threshold: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.3
+    threshold: float = 0.3
     n_planes: ClassVar[int] = 1
+
+    def __post_init__(self) -> None:
+        """ConfigError for a threshold outside [0, 1)."""
+        if (
+            isinstance(self.threshold, bool)
+            or not isinstance(self.threshold, int | float)
+            or not 0 <= self.threshold < 1
+        ):
+            raise ConfigError(
+                f"ternary threshold = {self.threshold!r}: must be a number from 0 up to, not including, 1"
+            )
 
     def check(self, x: NDArray[np.float64]) -> None:
         """Any x will do."""
 
     def encode(self, x: NDArray[np.float64]) -> Encoded:
         """One signed plane; scale = |x| / sqrt(inputs on)."""
-        cut = self.threshold * np.abs(x).max(axis=1, keepdims=True, initial=0.0)
-        positive, negative = x > cut, x < -cut
+        peak = np.abs(x).max(axis=1, keepdims=True, initial=0.0)
+        relative = x / np.where(peak > 0, peak, 1.0)
+        positive, negative = relative > self.threshold, relative < -self.threshold
         n_on = positive.sum(axis=1) + negative.sum(axis=1)
-        scale = np.linalg.norm(x, axis=1) / np.sqrt(np.maximum(n_on, 1))
+        scale = peak[:, 0] * np.linalg.norm(relative, axis=1) / np.sqrt(np.maximum(n_on, 1))
         return Encoded(positive[:, None, :], negative[:, None, :], np.ones(1), scale)
 
     def warn_if_below_untrained_error(self, n_classes: int) -> None:
@@ -116,12 +126,17 @@ class Ternary:
             )
 
 
-@checked_dataclass(frozen=True)
+@dataclass(frozen=True)
 class BitPlanes:
     """Signed fixed point: |x| / max|x| rounded to `bits` bits per row, one plane per bit. Error <= max|x| / 2(2^bits - 1)."""
 
     kind: ClassVar[str] = "bitplanes"
-    bits: Annotated[int, Field(ge=1, le=16)] = 8
+    bits: int = 8
+
+    def __post_init__(self) -> None:
+        """ConfigError for other than 1 to 16 bits."""
+        if isinstance(self.bits, bool) or not isinstance(self.bits, int) or not 1 <= self.bits <= 16:
+            raise ConfigError(f"bitplanes bits = {self.bits!r}: must be an integer from 1 to 16")
 
     @property
     def n_planes(self) -> int:
@@ -146,7 +161,7 @@ ENCODINGS: dict[str, type[Any]] = {"binary": Binary, "ternary": Ternary, "bitpla
 
 def encoding_from(value: str | Mapping[str, Any] | Encoding, where: str = "encoding") -> Encoding:
     """An encoding from its name, a table such as {kind = "ternary", threshold = 0.3}, or itself; else ConfigError."""
-    if isinstance(value, Encoding):
+    if isinstance(value, Encoding) and not isinstance(value, str | Mapping | type):
         return value
-    chosen: Encoding = choose(value, ENCODINGS, where)
+    chosen: Encoding = choose(value, ENCODINGS, where)  # type: ignore[arg-type]
     return chosen

@@ -34,6 +34,11 @@ def auto_exposure(
     """
     spec = device.spec
     span = spec.saturation_dn - dark_dn
+    if dark_dn > spec.saturation_dn / 2:
+        raise CalibrationError(
+            f"{spec.kind} device {spec.serial!r}: without light the camera already reads {dark_dn:.0f} of "
+            f"{spec.saturation_dn} DN; cool it, lower its black level, or shorten the exposure"
+        )
     exposure_s = float(np.sqrt(spec.exposure_min_s * spec.exposure_max_s))
     shown = 0
     for _ in range(24):

@@ -6,14 +6,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 from opu.calibration import Calibration
 from opu.config import Config, Table, load_config, merged
 from opu.encodings import Encoding, encoding_from
 from opu.errors import ConfigError, InputError
-from opu.kinds import kind_names, load_kind
+from opu.kinds import DeviceKind, kind_names, load_kind
 from opu.processor import OPU
 from opu.retrieval import Retrieval, retrieval_from
 from opu.validation import suggestion, validated
+
+OWN_KEYS = ("encoding", "retrieval", "calibration")
+"""Keys of a profile that belong to the OPU, whatever its device."""
 
 
 def open(
@@ -71,28 +76,46 @@ def build_profile(
     calibration: Calibration | str | Path | None = None,
 ) -> OPU:
     """Like open_profile, but still closed: nothing has been lit or claimed."""
-    table: Table = merged(config.profile(), dict(parameters or {}))
-    kind_name = table.pop("kind", None)
-    if not isinstance(kind_name, str):
-        raise ConfigError(f"{config.where}.kind: missing; {suggestion('', kind_names())}")
-    own = {key: table.pop(key) for key in ("encoding", "retrieval", "calibration") if key in table}
-    encoding = own.get("encoding") if encoding is None else encoding
-    retrieval = own.get("retrieval") if retrieval is None else retrieval
-    try:
-        kind = load_kind(kind_name)
-    except ConfigError as error:
-        raise ConfigError(f"{config.where}.kind: {error}") from error
-    settings = validated(kind.settings, table, config.where)
+    kind, settings, own = _checked(config, parameters or {})
     try:
         device = kind.build(settings)
     except InputError as error:
         raise ConfigError(f"{config.where}: {error}") from None
+    encoding = own.get("encoding") if encoding is None else encoding
+    retrieval = own.get("retrieval") if retrieval is None else retrieval
     return OPU(
         device,
         encoding=None if encoding is None else encoding_from(encoding, f"{config.where}.encoding"),
         retrieval=None if retrieval is None else retrieval_from(retrieval, f"{config.where}.retrieval"),
         calibration=own.get("calibration") if calibration is None else calibration,
     )
+
+
+def check_profile(config: Config, fill: Mapping[str, Any], hints: Mapping[str, str]) -> None:
+    """ConfigError if the chosen profile is wrong; builds nothing.
+
+    fill: values to assume for what the profile leaves open. hints: where keys belong that are no device's.
+    """
+    profile = config.profile()
+    takes = {"kind", *OWN_KEYS, *load_kind(str(profile.get("kind", ""))).settings.model_fields}
+    for key in profile:
+        if key in hints and key not in takes:
+            raise ConfigError(f"{config.where}.{key}: unknown key of a device; did you mean {hints[key]}?")
+    _checked(config, open_parameters(config, fill))
+
+
+def _checked(config: Config, parameters: Mapping[str, Any]) -> tuple[DeviceKind, BaseModel, Table]:
+    """The profile's kind, its validated settings, and the keys that are the OPU's own."""
+    table = merged(config.profile(), parameters)
+    kind_name = table.pop("kind", None)
+    if not isinstance(kind_name, str):
+        raise ConfigError(f"{config.where}.kind: missing; {suggestion('', kind_names())}")
+    own = {key: table.pop(key) for key in OWN_KEYS if key in table}
+    try:
+        kind = load_kind(kind_name)
+    except ConfigError as error:
+        raise ConfigError(f"{config.where}.kind: {error}") from error
+    return kind, validated(kind.settings, table, config.where), own
 
 
 def open_parameters(config: Config, wanted: Mapping[str, Any]) -> Table:

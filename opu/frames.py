@@ -10,6 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 from opu.device import Frames
 from opu.errors import InputError
 
+LARGEST_VALUE = 1e30
+"""Largest magnitude that linear_transform takes: its projection over 1e6 inputs still fits float32."""
+
 
 def packed_width(n_inputs: int) -> int:
     """Bytes of one packed frame, ceil(n_inputs / 8)."""
@@ -57,7 +60,14 @@ def checked_frames(frames: Frames, n_inputs: int) -> NDArray[np.bool_]:
 
 def checked_rows(x: ArrayLike, n_inputs: int, name: str) -> tuple[NDArray[Any], bool]:
     """A batch of real rows (n, n_inputs) and whether a single 1-D sample was given; InputError otherwise."""
-    array = np.asarray(x)
+    if np.ma.isMaskedArray(x):
+        raise InputError(
+            f"{name} is a masked array, and a frame cannot leave values out; fill it first ({name}.filled(0))"
+        )
+    try:
+        array = np.asarray(x)
+    except ValueError as error:
+        raise InputError(f"{name} is not a rectangular array ({error}); give every row {n_inputs} values") from None
     if array.dtype.kind not in "biuf":
         raise InputError(f"{name} has dtype {array.dtype}; pass real numbers (bool, integer or float)")
     single = array.ndim == 1
@@ -96,5 +106,10 @@ def checked_finite(x: ArrayLike, n_inputs: int) -> tuple[NDArray[np.float64], bo
         raise InputError(
             f"e[{i}, {j}] = {rows[i, j]} ({len(bad)} of {rows.size} values are NaN or infinite); nothing was shown. "
             "A diverged network is the usual cause: lower its learning rate"
+        )
+    largest = float(np.abs(rows).max())
+    if largest > LARGEST_VALUE:
+        raise InputError(
+            f"the largest |e| is {largest:g}, and projections are float32: {LARGEST_VALUE:g} is the limit; rescale e"
         )
     return rows, single

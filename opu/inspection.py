@@ -21,7 +21,9 @@ def show(config: Config, *, calibrate: bool = False, as_json: bool = False) -> N
         spec, status = asdict(opu.spec), asdict(opu.status())
         uses = {"encoding": opu.encoding.kind, "retrieval": opu.retrieval.kind, "linear": opu.retrieval.exactly_linear}
     if as_json:
-        print(json.dumps({"device": config.device, "spec": spec, "status": status, "opu": uses}))  # noqa: T201
+        document: dict[str, Any] = {"device": config.device, "spec": spec, "status": status, "opu": uses}
+        document["calibration"] = None if calibration is None else calibration.summary()
+        print(json.dumps(document))  # noqa: T201
         return
     for title, table in ((f"spec of {config.device}", spec), ("status while open", status), ("used as", uses)):
         typer.echo(title)

@@ -52,7 +52,6 @@ class OPU:
         if calibration is not None:
             calibration.check(device.spec)
         self._calibration = calibration
-        self._acquisition: Acquisition | None = None
         self._warned: set[type[Warning]] = set()
 
     @property
@@ -81,13 +80,11 @@ class OPU:
 
     def open(self) -> Self:
         """Open the device; `with` does this for you."""
-        self._acquisition = None
         self.device.open()
         return self
 
     def close(self) -> None:
         """Light off and device released; may be called again."""
-        self._acquisition = None
         self.device.close()
 
     def __enter__(self) -> Self:
@@ -108,7 +105,6 @@ class OPU:
         fill: fraction of inputs that is on in typical frames, in (0, 1]; seed: of the random probes. Happens by itself
         at first use with the defaults. Raises CalibrationError when the light cannot be made to fit the camera.
         """
-        self._acquisition = None
         self._calibration = calibrate(self.device, fill=fill, seed=seed)
         self._warned.clear()
         log.info("%s", self._calibration.report())
@@ -128,7 +124,7 @@ class OPU:
         for block in self._blocks(len(rows), frames_per_row=1):
             result[block] = self.device.measure(with_anchor(rows[block], self.spec, False))
         lit = rows.any(axis=1)
-        self._warn_of_light(result[lit] if not lit.all() else result, calibration)
+        self._warn_of_light(result[lit] if not lit.all() else result, calibration, stacklevel=4)
         return result[0] if single else result
 
     def linear_transform(self, e: ArrayLike) -> NDArray[np.float32]:
@@ -137,7 +133,8 @@ class OPU:
         e: finite reals, shape (n, n_inputs) or (n_inputs,). Returns float32 (n, n_outputs) or (n_outputs,); exactly 0
         where e is 0. Frames per row: planes of the encoding x frames of the retrieval. InputError for NaN, infinities
         and shapes; CapabilityError if the device lacks what the retrieval needs. How linear the result is depends on
-        encoding and retrieval; the defaults (8 signed bit planes, four-frame anchor) are linear.
+        encoding and retrieval; the defaults (8 signed bit planes, four-frame anchor) are linear. Camera noise adds to
+        z, and outputs whose anchor is dark are scaled down (see the calibration's snr and held_back).
         """
         rows, single = checked_finite(e, self.n_inputs)
         self.retrieval.check(self.spec)
@@ -162,7 +159,7 @@ class OPU:
         frames = self.retrieval.frames(positive, negative, spec)
         readings = self.device.measure(frames.reshape(-1, spec.n_inputs))
         readings_by_plane = readings.reshape(n * n_planes, -1, spec.n_outputs)
-        self._warn_of_light(readings_by_plane[frames[:, 0].any(axis=1), 0], calibration)
+        self._warn_of_light(readings_by_plane[frames.any(axis=2)], calibration, stacklevel=5)
         field = self.retrieval.field(readings_by_plane, positive, negative, calibration)
         # An empty plane carries nothing but noise.
         lit = (positive | negative).any(axis=1).reshape(n, n_planes)
@@ -178,9 +175,8 @@ class OPU:
         return self._calibration or self.calibrate()
 
     def _configure(self, acquisition: Acquisition) -> None:
-        if acquisition != self._acquisition:
+        if acquisition != self.device.status().acquisition:
             self.device.configure(acquisition)
-            self._acquisition = acquisition
 
     def _blocks(self, n_rows: int, frames_per_row: int) -> Iterator[slice]:
         """Row blocks whose frames and readings stay under BLOCK_BYTES; noise does not depend on where they are cut."""
@@ -188,26 +184,29 @@ class OPU:
         step = max(1, BLOCK_BYTES // bytes_per_row)
         return (slice(start, start + step) for start in range(0, n_rows, step))
 
-    def _warn_of_light(self, readings: NDArray[Any], calibration: Calibration) -> None:
+    def _warn_of_light(self, readings: NDArray[Any], calibration: Calibration, stacklevel: int) -> None:
         if not readings.size:
             return
         saturated = saturated_fraction(readings, self.spec.saturation_dn)
-        if saturated > SATURATION_WARNING and Saturated not in self._warned:
-            self._warned.add(Saturated)
-            warnings.warn(
+        if saturated > SATURATION_WARNING:
+            self._warn_once(
                 f"{saturated:.1%} of readings are saturated at {self.spec.saturation_dn} DN (speckle at the calibrated "
                 f"level: 0.03 %): frames are brighter than the {calibration.fill:.0%} fill calibrated for. "
                 "Call calibrate(fill=...) with the fraction of inputs your data switch on",
                 Saturated,
-                stacklevel=3,
+                stacklevel,
             )
         dark = float(np.mean(readings <= calibration.dark_dn + 1.0))
-        if dark > DARK_WARNING and TooDark not in self._warned:
-            self._warned.add(TooDark)
-            warnings.warn(
+        if dark > DARK_WARNING:
+            self._warn_once(
                 f"{dark:.1%} of readings lie within 1 DN of the dark level: frames are darker than the "
                 f"{calibration.fill:.0%} fill calibrated for. Call calibrate(fill=...) with the fraction of inputs your "
                 "data switch on, or raise the laser power",
                 TooDark,
-                stacklevel=3,
+                stacklevel,
             )
+
+    def _warn_once(self, message: str, category: type[Warning], stacklevel: int) -> None:
+        if category not in self._warned:
+            self._warned.add(category)
+            warnings.warn(message, category, stacklevel=stacklevel)

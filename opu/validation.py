@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any, TypeVar, cast
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from opu.errors import ConfigError
 
@@ -26,7 +26,9 @@ def validated(model: type[Model], table: Mapping[str, Any], where: str) -> Model
     try:
         return model.model_validate(dict(table))
     except ValidationError as error:
-        lines = [_line(item, model, where) for item in error.errors()]
+        # A tuple whose members are wrong is also reported as too short: only the members are news.
+        found = [item for item in error.errors() if item["type"] != "too_short" or len(error.errors()) == 1]
+        lines = [_line(item, model, where) for item in found]
         raise ConfigError("\n".join(lines)) from None
 
 
@@ -43,12 +45,12 @@ def choose(value: str | Mapping[str, Any], kinds: Mapping[str, type[Any]], where
         if key not in known:
             raise ConfigError(f"{where}.{key}: unknown key; {suggestion(key, known)}")
     try:
-        return TypeAdapter(kinds[kind]).validate_python(table)
-    except ValidationError as error:
-        raise ConfigError("\n".join(_line(item, None, where) for item in error.errors())) from None
+        return kinds[kind](**table)
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from None
 
 
-def _line(item: Any, model: type[BaseModel] | None, where: str) -> str:
+def _line(item: Any, model: type[BaseModel], where: str) -> str:
     path = ".".join([where, *(str(part) for part in item["loc"])])
     given = item.get("input")
     if item["type"] == "extra_forbidden":

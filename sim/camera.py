@@ -25,9 +25,9 @@ class Camera:
 
     @property
     def saturation_dn(self) -> int:
-        """Largest reading of a full well, or of the converter if that ends first."""
+        """Readings from here on are clipped: the converter's end, or four read noises under a full well that ends first."""
         s = self.settings
-        return int(min(s.max_dn, np.floor(s.full_well_e * s.gain + s.black_level_dn)))
+        return int(min(s.max_dn, np.floor((s.full_well_e - 4 * s.read_noise_e) * s.gain + s.black_level_dn + 1e-6)))
 
     @property
     def exact(self) -> bool:

@@ -54,7 +54,11 @@ class SimulatedDevice:
             frame_rate_hz=1 / self._shortest_frame_s(camera.exposure_min_s),
             exposure_min_s=camera.exposure_min_s,
             exposure_max_s=camera.exposure_max_s,
-            fingerprint=self._fingerprint(),
+            fingerprint=_digest(
+                f"dense {settings.seed} {settings.n_inputs} {settings.n_outputs} {settings.anchor_share} "
+                f"{settings.dmd!r} {settings.laser.profile} {settings.laser.beam_radius_m}"
+            ),
+            response=_digest(f"{settings.laser!r} {camera!r}"),
             anchor_input=settings.n_inputs if has_anchor else None,
             anchor_share=self._panel.anchor_share,
             medium="dense",
@@ -156,14 +160,12 @@ class SimulatedDevice:
         camera = self.settings.camera
         return max(max(camera.readout_s, exposure_s) + FRAME_GAP_S, self.settings.dmd.pattern_time_min_s)
 
-    def _fingerprint(self) -> str:
-        """Whatever changes the effective matrix changes this: seed, shape, layout, beam, leak."""
-        s = self.settings
-        told = f"dense {s.seed} {s.n_inputs} {s.n_outputs} {s.anchor_share} {s.dmd!r} {s.laser.profile} {s.laser.beam_radius_m}"
-        return sha256(told.encode()).hexdigest()[:16]
-
     def _check_open(self, action: str) -> None:
         if not self._is_open:
             raise DeviceClosed(
                 f"simulated device {self.spec.serial!r} is not open, so it cannot {action}; use `with`, or call open() first"
             )
+
+
+def _digest(text: str) -> str:
+    return sha256(text.encode()).hexdigest()[:16]

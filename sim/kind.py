@@ -10,9 +10,9 @@ from .settings import SimSettings
 STARTER = """\
 kind = "sim"
 preset = "typical"          # "ideal", "typical" or "harsh": the physical parameters that are not set below
-seed = 7                    # of the medium: the same seed is the same random matrix
-n_inputs = 784              # `opu train` sets these two to fit the network where they are left out
-n_outputs = 2000
+n_inputs = 784              # where these two are left out, `opu train` sets them to fit the network
+n_outputs = 2000            # to train: at least the sum of the hidden widths (512 + 512 by default)
+# seed = 7                  # of the medium: the same seed is the same random matrix; left out: 0, or `opu train --seed`
 # anchor_share = 0.8        # fraction of the mirrors that form the anchor, which linear_transform needs
 
 # [devices.{name}.camera]

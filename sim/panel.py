@@ -47,7 +47,7 @@ def lay_out(n_data_inputs: int, anchor_share: float, dmd: DMDSettings, laser: La
     n_mirrors = dmd.columns * dmd.rows
     per_input = int((1 - anchor_share) * n_mirrors) // n_data_inputs
     if per_input < 1:
-        fits = max(0.0, 1 - n_data_inputs / n_mirrors)
+        fits = max(0.0, np.floor(1000 * (1 - n_data_inputs / n_mirrors)) / 1000)
         remedy = f"set anchor_share to {fits:.3f} or less" if n_data_inputs <= n_mirrors else "use fewer inputs"
         raise InputError(
             f"n_inputs = {n_data_inputs} with anchor_share = {anchor_share:g} needs "

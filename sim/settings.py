@@ -14,7 +14,7 @@ Preset = Literal["ideal", "typical", "harsh"]
 
 
 class _Settings(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class CameraSettings(_Settings):
@@ -52,6 +52,12 @@ class CameraSettings(_Settings):
             raise ValueError(
                 f"exposure_min_s = {self.exposure_min_s:g} s exceeds exposure_max_s = {self.exposure_max_s:g} s; swap them"
             )
+        span_dn = min(self.max_dn - self.black_level_dn, self.full_well_e * self.gain)
+        if self.gain_dn_per_e is not None and span_dn < 16:
+            raise ValueError(
+                f"gain_dn_per_e = {self.gain_dn_per_e:g} turns a full well of {self.full_well_e:g} electrons into "
+                f"{span_dn:.3g} DN, and 16 DN is the least that can be exposed for; raise the gain, or leave it out"
+            )
         if self.black_level_dn >= self.max_dn / 2:
             raise ValueError(
                 f"black_level_dn = {self.black_level_dn:g} DN leaves less than half of the {self.max_dn} DN range; lower it"
@@ -71,7 +77,7 @@ class DMDSettings(_Settings):
     rows: int = Field(1140, ge=1, le=2**14, description="mirrors down")
     pitch_m: float = Field(7.6e-6, gt=0, description="distance between mirrors")
     contrast_ratio: float | None = Field(
-        1000.0, gt=1, description="intensity on over off, 1/eps^2; left out or none in a preset: off mirrors are black"
+        1000.0, gt=1, description="intensity on over off, 1/eps^2; None (as in preset ideal): off mirrors are black"
     )
     pattern_time_min_s: float = Field(250e-6, ge=0, description="shortest time a pattern can be shown")
 
@@ -116,7 +122,7 @@ class SimSettings(_Settings):
         if not isinstance(table, Mapping):
             return table
         preset = table.get("preset", "typical")
-        return merged(PRESETS[preset], table) if preset in PRESETS else dict(table)
+        return merged(PRESETS[preset], table) if isinstance(preset, str) and preset in PRESETS else dict(table)
 
 
 # Sources: "typical" is the first public OPU generation (5.5 um global-shutter CMOS: 13,500 e- full well, 12 e- read noise,

@@ -30,6 +30,8 @@ from .shallow import Shallow
 from .streams import stream
 from .trainer import OnBatch, OnEpoch, Plan, fit
 
+CURVES = "curves.png"
+
 OpenOPU = Callable[[ResolvedSettings, int, int], AbstractContextManager[OPU]]
 
 
@@ -79,7 +81,10 @@ def run_training(
         history = list(checkpoint.history)
     device = device_name if chosen.optical else None
     if len(history) >= chosen.epochs and checkpoint is not None:
-        return summarise(chosen, history, checkpoint.path.parent, device)
+        result = summarise(chosen, history, checkpoint.path.parent, device)
+        if not (checkpoint.path.parent / CURVES).is_file():
+            save_curves(result, checkpoint.path.parent / CURVES)
+        return result
 
     with ExitStack() as stack:
         opu = _open(stack, open_opu, chosen, sizes) if chosen.optical else None
@@ -113,7 +118,7 @@ def run_training(
         )
         fit(network, method, optimiser, dataset, plan, history=history, on_batch=on_batch, on_epoch=after_epoch)
     result = summarise(chosen, history, run_dir, device)
-    save_curves(result, run_dir / "curves.png")
+    save_curves(result, run_dir / CURVES)
     return result
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from opu.config import Config, load_config
-from opu.factory import build_profile, open_parameters
+from opu.config import Config
+from opu.encodings import encoding_from
+from opu.factory import build_profile, check_profile, open_parameters
 from opu.processor import OPU
+from opu.retrieval import retrieval_from
 from opu.validation import validated
 
 from .checkpoint import CHECKPOINT
@@ -24,13 +25,9 @@ from .settings import ResolvedSettings, TrainSettings
 def train(config: Config, options: Mapping[str, Any], resume: Path | None = None) -> dict[str, Any]:
     """One training: progress on standard error, the result on standard output; returns it as JSON values.
 
-    options: what was given on the command line, over the file's [train]. resume: a run folder; its own config stands.
+    options: what was given on the command line, over the file's [train]. resume: a run folder, whose settings must agree.
     """
-    if resume is not None:
-        config = _config_of_run(config, resume)
-        settings = validated(TrainSettings, options, "train") if options else None
-    else:
-        settings = _settings(config, options)
+    settings = _settings(config, options)
     with Display() as display, _told_how_to_resume(display):
         result = run_training(
             settings,
@@ -68,12 +65,20 @@ def compare(config: Config, options: Mapping[str, Any], seeds: Sequence[int]) ->
 
 
 def _settings(config: Config, options: Mapping[str, Any]) -> TrainSettings:
+    """Training settings and the device's table, both checked before anything runs, whether or not it needs them."""
+    check_profile(
+        config, {"n_inputs": 1, "n_outputs": 1}, hints={key: f"train.{key}" for key in TrainSettings.model_fields}
+    )
     table = {**config.train, **options}
     profile = config.profile()
     for key in ("encoding", "retrieval"):
         if key in profile:
             table.setdefault(key, profile[key])
-    return validated(TrainSettings, table, f"{config.source}: train")
+    where = f"{config.source}: train"
+    settings = validated(TrainSettings, table, where)
+    encoding_from(settings.encoding, f"{where}.encoding")
+    retrieval_from(settings.retrieval, f"{where}.retrieval")
+    return settings
 
 
 def _opener(config: Config) -> OpenOPU:
@@ -94,12 +99,3 @@ def _told_how_to_resume(display: Display) -> Iterator[None]:
         if display.run_dir is not None and (display.run_dir / CHECKPOINT).is_file():
             display.say(f"interrupted; the last whole epoch is kept: opu train --resume {display.run_dir}")
         raise
-
-
-def _config_of_run(config: Config, resume: Path) -> Config:
-    """The device of the interrupted run, unless a config file was named."""
-    own = (resume if resume.is_dir() else resume.parent) / "config.toml"
-    if config.source != Config().source or not own.is_file():
-        return config
-    stored = load_config(own)
-    return stored if config.device == Config().device else replace(stored, device=config.device)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -52,6 +53,11 @@ class TrainSettings(BaseModel):
         "anchor2", description="How readings become a linear projection; handed to the OPU as it is."
     )
     out: Path | None = Field(None, description="Parent of run folders; default: runs.")
+
+    @field_validator("encoding", mode="before")
+    @classmethod
+    def _ternary_unless_named(cls, value: Any) -> Any:
+        return {"kind": "ternary", **value} if isinstance(value, Mapping) else value
 
     @field_validator("hidden", mode="before")
     @classmethod

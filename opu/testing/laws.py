@@ -78,10 +78,9 @@ def same_frames_see_the_same_medium(subject: Subject) -> None:
     for name, readings in (("again", second), ("after close and open", third)):
         like = similarity(first, readings)
         _demand(like >= subject.similarity, f"the same frames {name} correlate only {like:.2f} with the first readings")
+    # Frames sharing half of their inputs correlate by 1/4 in intensity; a strong anchor, on in half of them, adds to that.
     like = similarity(first, other)
-    _demand(
-        like < subject.similarity, f"different frames give the same readings (correlation {like:.2f}): frozen image?"
-    )
+    _demand(like < 0.9, f"different frames give the same readings (correlation {like:.2f}): frozen image?")
 
 
 def packed_frames_equal_unpacked(subject: Subject) -> None:

@@ -25,7 +25,10 @@ def test_a_saved_calibration_is_used_as_it_was(tmp_path):
         assert o.status().frames_shown == 3 * 8 * 4  # nothing was calibrated
 
 
-@pytest.mark.parametrize("change", [{"seed": 2}, {"n_outputs": 65}, {"n_inputs": 31}])
+@pytest.mark.parametrize(
+    "change",
+    [{"seed": 2}, {"n_outputs": 65}, {"n_inputs": 31}, {"camera": {"bit_depth": 10}}, {"laser": {"power_w": 0.02}}],
+)
 def test_a_calibration_of_another_device_is_refused(tmp_path, change):
     with opu.open("sim", **SIZE) as o:
         o.calibrate().save(tmp_path / "cal")
@@ -40,6 +43,14 @@ def test_unreadable_files_are_named(tmp_path, content):
         path.write_bytes(content)
     with pytest.raises(CalibrationError, match=str(path)):
         Calibration.load(path)
+
+
+def test_a_calibration_without_its_record_is_incomplete(tmp_path):
+    from safetensors.numpy import save_file
+
+    save_file({"dark_dn": np.zeros(3, np.float32)}, tmp_path / "cal", metadata={"format": "openopu-calibration-1"})
+    with pytest.raises(CalibrationError, match="incomplete"):
+        Calibration.load(tmp_path / "cal")
 
 
 def test_a_failed_save_keeps_the_old_file(tmp_path, monkeypatch):

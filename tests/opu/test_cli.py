@@ -103,6 +103,16 @@ def test_every_commented_key_of_the_starter_config_is_valid(tmp_path):
         (("train", "--method", "backprop"), "train.method = 'backprop'"),
         (("train", "--hidden", "512,wide"), "train.hidden.1 = 'wide'"),
         (("train", "--dataset", "mnist", "--data", "nowhere"), "nowhere"),
+        (("train", "--method", "bp", "--set", "preset=perfect"), "preset = 'perfect': input should be 'ideal'"),
+        (
+            ("compare", "--set", "learning_rate=0.1"),
+            "learning_rate: unknown key of a device; did you mean train.learning_rate",
+        ),
+        (("train", "--set", "train.encoding.threshold=2"), "train.encoding: ternary threshold = 2"),
+        (("train", "--set", "laser.power_w=inf"), "laser.power_w = inf: input should be a finite number"),
+        (("train", "--set", "camera.gain_dn_per_e=1e-6"), "raise the gain, or leave it out"),
+        (("train", "--set", "preset=[1]"), "preset = [1]"),
+        (("train", "--set", "n_inputs=true"), "n_inputs = True: input should be a valid integer"),
         (("train", "--set", "n_outputs=20"), "OPU has 20 outputs, feedback needs 1024"),
         (("info",), "n_inputs: missing"),
         (("info", "--set", "n_inputs=10", "--set", "n_outputs=x"), "n_outputs = 'x'"),
@@ -133,6 +143,12 @@ def test_a_network_that_cannot_be_lit_says_so(tmp_path):
     assert "too dark" in done.stderr
 
 
+def test_a_light_starved_device_says_so_instead_of_training_on_noise(tmp_path):
+    done = opu("train", *QUICK, "--set", "anchor_share=0.9999", "--set", "preset=harsh", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "cannot be told from noise" in done.stderr
+
+
 def test_ctrl_c_keeps_the_last_epoch_and_resume_finishes_it(tmp_path):
     command = [sys.executable, "-m", "opu", "train", "--epochs", "40", "--hidden", "64", "--feedback", "digital"]
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
@@ -142,8 +158,10 @@ def test_ctrl_c_keeps_the_last_epoch_and_resume_finishes_it(tmp_path):
         process.send_signal(signal.SIGINT)
         _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "interrupted" in stderr
+    assert "interrupted; the last whole epoch is kept: opu train --resume" in stderr
     run = next(tmp_path.glob("runs/*"))
+    changed = opu("train", "--resume", str(run), "--set", "train.learning_rate=0.5", cwd=tmp_path)
+    assert (changed.returncode, "learning_rate = 0.5, but the run" in changed.stderr) == (2, True)
     resumed = opu("train", "--resume", str(run), "--json", cwd=tmp_path)
     assert resumed.returncode == 0, resumed.stderr
     whole = opu("train", "--epochs", "40", "--hidden", "64", "--feedback", "digital", "--json", cwd=tmp_path)

@@ -82,8 +82,9 @@ def test_encodings_by_name_table_and_object(value, expected):
     [
         ("ternery", "unknown kind 'ternery'; did you mean 'ternary'"),
         ({"kind": "ternary", "treshold": 0.3}, r"lab\.treshold: unknown key; did you mean 'threshold'"),
-        ({"kind": "ternary", "threshold": 1.5}, r"lab\.threshold = 1\.5: input should be less than 1"),
-        ({"kind": "bitplanes", "bits": 0}, "greater than or equal to 1"),
+        ({"kind": "ternary", "threshold": 1.5}, r"lab: ternary threshold = 1\.5: must be a number from 0"),
+        ({"kind": "bitplanes", "bits": 0}, "bits = 0: must be an integer from 1 to 16"),
+        (Ternary, "allowed: binary"),
         (3, "allowed: binary, ternary, bitplanes"),
     ],
 )

@@ -52,6 +52,8 @@ def test_zeros_and_ones_of_any_type_are_frames(bits, dtype):
         (np.zeros((1, 1, 2)), r"shape \(1, 1, 2\)"),
         (np.zeros((1, 2), complex), "dtype complex128"),
         ([["a", "b"]], "pass real numbers"),
+        ([[1.0, 2.0], [3.0]], "not a rectangular array"),
+        (np.ma.masked_array([[1.0, 2.0]], mask=[[True, False]]), "masked array"),
     ],
 )
 def test_bad_errors_are_refused_by_what_is_wrong(e, message):

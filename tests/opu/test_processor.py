@@ -150,6 +150,35 @@ def test_darker_data_than_calibrated_for_is_warned_of():
         o.transform(np.zeros((1, 200)))  # nothing on is dark by right: no warning
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("retrieval", ["difference", "anchor2"])
+def test_saturation_is_seen_in_frames_of_either_sign(sign, retrieval):
+    with opu.open("sim", n_inputs=200, n_outputs=500, anchor_share=0.2, encoding="ternary", retrieval=retrieval) as o:
+        o.calibrate(fill=0.02)
+        with pytest.warns(Saturated) as record:
+            o.linear_transform(sign * np.ones(200))
+    assert record[0].filename == __file__
+
+
+def test_an_exposure_set_behind_its_back_is_put_right():
+    x = np.random.default_rng(0).random((6, 30)) < 0.5
+    with opu.open("sim", **SMALL) as o:
+        before = o.transform(x).mean()
+        o.device.configure(opu.Acquisition(1e-4))
+        assert o.transform(x).mean() == pytest.approx(before, rel=0.02)
+
+
+@pytest.mark.parametrize("encoding", ["ternary", "bitplanes"])
+def test_magnitudes_are_kept_over_the_whole_range_or_refused(encoding):
+    e = np.random.default_rng(0).standard_normal((1, 30))
+    with opu.open("sim", **SMALL, preset="ideal", encoding=encoding) as o:
+        z = o.linear_transform(e)
+        for size in (1e-20, 1e20):
+            assert np.allclose(o.linear_transform(size * e) / size, z, rtol=1e-5)
+        with pytest.raises(InputError, match=r"largest \|e\| is .* 1e\+30 is the limit"):
+            o.linear_transform(1e200 * e)
+
+
 def test_impossible_exposures_are_refused():
     with (
         opu.open("sim", **SMALL) as o,

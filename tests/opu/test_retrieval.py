@@ -87,5 +87,10 @@ def test_retrievals_by_name_and_object():
     assert retrieval_from(Difference()) == Difference()
     assert Anchor().exactly_linear
     assert not Anchor(2).exactly_linear
+    for wrong in (opu.Anchor, ["anchor2"], 3):
+        with pytest.raises(ConfigError, match="allowed: anchor2"):
+            retrieval_from(wrong)
+    with pytest.raises(ConfigError, match="2 or 4 frames"):
+        Anchor(3)
     with pytest.raises(ConfigError, match="did you mean 'anchor4'"):
         retrieval_from("anchor-4")

@@ -62,10 +62,11 @@ def test_codes_clip_at_the_bit_depth(bits, dtype, top):
 
 def test_full_well_below_the_code_range_saturates_there():
     cam = camera(bit_depth=12, full_well_e=10_000.0, gain_dn_per_e=0.1, black_level_dn=10.0)
-    assert cam.saturation_dn == 1010
+    assert cam.saturation_dn == 1010 - 5  # four read noises of 12 electrons, 4.8 DN, below the well
     assert cam.exact
     readings = cam.read(np.full((1, 1000), 1e6, dtype=np.float32), 1e-4, 0)
     assert readings.mean() == pytest.approx(1010, abs=5 * 1.2 / np.sqrt(1000) + 0.1)
+    assert np.mean(readings >= cam.saturation_dn) > 0.999
 
 
 def test_typical_cameras_take_the_fast_law():
