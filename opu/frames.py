@@ -33,11 +33,14 @@ def unpack(packed: NDArray[np.uint8], n_inputs: int) -> NDArray[np.bool_]:
         )
     bits = np.unpackbits(packed, axis=1)
     if bits[:, n_inputs:].any():
-        raise InputError(
-            f"packed frames set a padding bit beyond input {n_inputs - 1}; leave the last "
-            f"{8 * packed.shape[1] - n_inputs} bits of every frame 0"
-        )
+        raise _padding_set(n_inputs, 8 * packed.shape[1] - n_inputs)
     return bits[:, :n_inputs].view(np.bool_)
+
+
+def _padding_set(n_inputs: int, spare: int) -> InputError:
+    return InputError(
+        f"packed frames set a padding bit beyond input {n_inputs - 1}; leave the last {spare} bits of every frame 0"
+    )
 
 
 def checked_frames(frames: Frames, n_inputs: int) -> NDArray[np.bool_]:
@@ -56,6 +59,18 @@ def checked_frames(frames: Frames, n_inputs: int) -> NDArray[np.bool_]:
     if frames.ndim != 2 or frames.shape[1] != n_inputs:
         raise InputError(f"frames have shape {frames.shape}; this device takes (n, {n_inputs}), one bit per input")
     return frames.view(np.bool_)
+
+
+def checked_packed(frames: Frames, n_inputs: int) -> NDArray[np.uint8]:
+    """The frames of a `Device.measure` call packed, uint8[n, ceil(n_inputs / 8)]; InputError names what is wrong."""
+    if isinstance(frames, np.ndarray) and frames.dtype == np.uint8 and frames.ndim == 2 and len(frames):
+        packed = frames.view(np.uint8)
+        if packed.shape[1] == packed_width(n_inputs):
+            spare = 8 * packed.shape[1] - n_inputs
+            if (packed[:, -1] & ((1 << spare) - 1)).any():
+                raise _padding_set(n_inputs, spare)
+            return packed
+    return pack(checked_frames(frames, n_inputs))
 
 
 def checked_rows(x: ArrayLike, n_inputs: int, name: str) -> tuple[NDArray[Any], bool]:

@@ -11,16 +11,17 @@ from scipy.constants import c as speed_of_light
 from scipy.constants import h as planck
 
 from opu.device import Acquisition, DeviceSpec, DeviceStatus, Frames, Readings
-from opu.errors import DeviceClosed, DeviceError
-from opu.frames import checked_frames
+from opu.errors import DeviceClosed, DeviceError, InputError
+from opu.frames import checked_packed, packed_width
 
 from .camera import Camera
+from .compiling import announce_compilation
 from .hashing import MASK, mix
-from .medium import PART_STD, DenseMedium
+from .light import DenseLight, Light, Packed, Photons, Scene
 from .panel import lay_out
 from .settings import SimSettings
+from .structured import StructuredLight
 
-BLOCK_READINGS = 2**18
 FRAME_GAP_S = 50e-6
 NOISE_OF_SEED = 0x4E4F495345
 
@@ -30,38 +31,37 @@ class SimulatedDevice:
 
     def __init__(self, settings: SimSettings) -> None:
         self.settings = settings
-        self._panel = lay_out(settings.n_inputs, settings.anchor_share, settings.dmd, settings.laser)
-        self._medium = DenseMedium(settings.seed, len(self._panel.weights), settings.n_outputs)
+        panel = lay_out(settings.n_inputs, settings.anchor_share, settings.dmd, settings.laser)
+        self.scene = Scene(settings.seed, panel, settings.outputs_read, settings.n_outputs, settings.dmd.leak)
+        self._light: Light = (DenseLight if settings.medium == "dense" else StructuredLight)(self.scene)
         noise_seed = settings.noise_seed
-        self._camera = Camera(
+        self.camera = Camera(
             settings.camera, mix((settings.seed ^ NOISE_OF_SEED) & MASK) if noise_seed is None else noise_seed
         )
-        self._leak_field: NDArray[np.float64] | None = None
         self._is_open = False
         self._acquisition: Acquisition | None = None
-        self._frames_shown = 0
-        self._saturated = 0
+        self._frames_shown = self._next_frame = self._saturated = 0
         self._device_seconds = 0.0
-        camera, has_anchor = settings.camera, self._panel.has_anchor
+        camera, has_anchor = settings.camera, settings.anchor_share > 0
         self._spec = DeviceSpec(
             kind="sim",
-            model=f"simulator ({settings.preset})",
+            model=f"simulator ({settings.preset}, {settings.medium} medium)",
             serial=f"sim-{settings.seed}",
             n_inputs=settings.n_inputs + has_anchor,
-            n_outputs=settings.n_outputs,
+            n_outputs=self.scene.n_outputs,
             bit_depth=camera.bit_depth,
-            saturation_dn=self._camera.saturation_dn,
+            saturation_dn=self.camera.saturation_dn,
             frame_rate_hz=1 / self._shortest_frame_s(camera.exposure_min_s),
             exposure_min_s=camera.exposure_min_s,
             exposure_max_s=camera.exposure_max_s,
             fingerprint=_digest(
-                f"dense {settings.seed} {settings.n_inputs} {settings.n_outputs} {settings.anchor_share} "
-                f"{settings.dmd!r} {settings.laser.profile} {settings.laser.beam_radius_m}"
+                f"{settings.medium} {settings.seed} {settings.n_inputs} {settings.n_outputs} {settings.outputs} "
+                f"{settings.anchor_share} {settings.dmd!r} {settings.laser.profile} {settings.laser.beam_radius_m}"
             ),
             response=_digest(f"{settings.laser!r} {camera!r}"),
             anchor_input=settings.n_inputs if has_anchor else None,
-            anchor_share=self._panel.anchor_share,
-            medium="dense",
+            anchor_share=panel.anchor_share,
+            medium=settings.medium,
         )
 
     @property
@@ -75,7 +75,7 @@ class SimulatedDevice:
             raise DeviceError(f"simulated device {self.spec.serial!r} is already open; close() it first")
         self._is_open = True
         self._acquisition = None
-        self._frames_shown = self._saturated = 0
+        self._frames_shown = self._next_frame = self._saturated = 0
         self._device_seconds = 0.0
 
     def close(self) -> None:
@@ -108,17 +108,23 @@ class SimulatedDevice:
         acquisition = self._acquisition
         if acquisition is None:
             raise DeviceError(f"simulated device {self.spec.serial!r}: configure() an exposure before measure()")
-        bits = checked_frames(frames, self.spec.n_inputs)
-        result = np.empty((len(bits), self.spec.n_outputs), dtype=self.spec.reading_dtype)
-        step = max(1, BLOCK_READINGS // self.spec.n_outputs)
-        for start in range(0, len(bits), step):
-            block = slice(start, start + step)
-            photons = self._photons(bits[block], acquisition)
-            result[block] = self._camera.read(photons, acquisition.exposure_s, self._frames_shown + start)
-        self._frames_shown += len(bits)
+        packed, anchored = self._split(checked_packed(frames, self.spec.n_inputs))
+        if acquisition.light:
+            result = self._lit(packed, anchored, acquisition)
+        else:
+            dark = np.zeros((len(packed), self.spec.n_outputs), dtype=np.float32)
+            result = self.camera.read(dark, acquisition.exposure_s, self._next_frame, self.scene.outputs.start)
+        self._frames_shown += len(packed)
+        self._next_frame += len(packed)
         self._saturated += int(np.count_nonzero(result >= self.spec.saturation_dn))
-        self._device_seconds += len(bits) * (acquisition.frame_time_s or 0.0)
+        self._device_seconds += len(packed) * (acquisition.frame_time_s or 0.0)
         return result
+
+    def seek(self, frame: int) -> None:
+        """The next frame shown is number `frame`, which decides its noise; open() starts at 0. For shards and replays."""
+        if not 0 <= frame < 2**32:
+            raise InputError(f"seek({frame}): frames are numbered from 0 to 2^32 - 1")
+        self._next_frame = frame
 
     def status(self) -> DeviceStatus:
         """State now. device_seconds is what a real device would have taken for the frames shown."""
@@ -131,30 +137,33 @@ class SimulatedDevice:
             acquisition=self._acquisition,
         )
 
-    def _photons(self, bits: NDArray[np.bool_], acquisition: Acquisition) -> NDArray[np.float32]:
-        """Mean photon numbers; the whole panel on gives power * exposure * coupling / (h c / wavelength) on average."""
-        if not acquisition.light:
-            return np.zeros((len(bits), self.spec.n_outputs), dtype=np.float32)
-        frames = np.concatenate([bits, np.zeros((len(bits), 1), dtype=np.bool_)], axis=1)
-        field = self._medium.fields(frames, self._panel.weights)
-        leak = self.settings.dmd.leak
-        if leak:
-            field *= 1 - leak
-            field += self._leak()
-        np.multiply(field, field, out=field)
-        laser = self.settings.laser
+    def _lit(self, packed: Packed, anchored: NDArray[np.float32], acquisition: Acquisition) -> Readings:
+        """The whole panel on gives power * exposure * coupling / (h c / wavelength) photons per output on average."""
+        laser, first_frame = self.settings.laser, self._next_frame
         energy_j = laser.power_w * acquisition.exposure_s * laser.coupling
-        full_panel = energy_j * laser.wavelength_m / (planck * speed_of_light)
-        intensity: NDArray[np.float64] = field[..., 0] + field[..., 1]
-        intensity *= full_panel / (2 * PART_STD**2 * self._panel.power)
-        return intensity.astype(np.float32)
+        amplitude = float(np.sqrt(energy_j * laser.wavelength_m / (planck * speed_of_light)))
+        result = np.empty((len(packed), self.spec.n_outputs), dtype=self.spec.reading_dtype)
 
-    def _leak(self) -> NDArray[np.float64]:
-        """eps A g, the field of a panel whose mirrors are all off."""
-        if self._leak_field is None:
-            everything = np.ones((1, len(self._panel.weights)), dtype=np.bool_)
-            self._leak_field = self.settings.dmd.leak * self._medium.fields(everything, self._panel.weights)[0]
-        return self._leak_field
+        def consume(frames: slice, outputs: slice, photons: Photons) -> None:
+            result[frames, outputs] = self.camera.read(
+                photons, acquisition.exposure_s, first_frame + frames.start, self.scene.outputs.start + outputs.start
+            )
+
+        announce_compilation()
+        self._light.expose(packed, anchored, amplitude, consume)
+        return result
+
+    def _split(self, packed: Packed) -> tuple[Packed, NDArray[np.float32]]:
+        """Packed frames -> packed data bits, and 1 where the anchor, the last input, is on."""
+        n = self.settings.n_inputs
+        if self.spec.anchor_input is None:
+            return packed, np.zeros(len(packed), np.float32)
+        byte, bit = divmod(n, 8)
+        anchored = (packed[:, byte] >> (7 - bit) & 1).astype(np.float32)
+        data = packed[:, : packed_width(n)].copy()
+        if bit:
+            data[:, byte] &= 0xFF << (8 - bit) & 0xFF
+        return data, anchored
 
     def _shortest_frame_s(self, exposure_s: float) -> float:
         camera = self.settings.camera

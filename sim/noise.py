@@ -20,14 +20,18 @@ def stream_seed(seed: int, stream: int) -> int:
     return mix((seed ^ mix(stream)) & MASK)
 
 
-def standard_normal(seed: int, first_frame: int, n_frames: int, n_outputs: int) -> Electrons:
+def standard_normal(seed: int, first_frame: int, n_frames: int, n_outputs: int, first_output: int = 0) -> Electrons:
     """float32[n_frames, n_outputs], N(0, 1) to 0.0005 in distribution: four 16-bit uniforms summed, then bent to shape.
 
     The odd polynomial is the least-squares fit of the normal quantile function to the sum's, scaled to variance 1; it
     ends at |z| = 4.9. Only sums and products, so that every batch gives the same bits.
     """
     counter = np.arange(first_frame, first_frame + n_frames)
-    fields = words(seed, counter, np.arange(n_outputs)).view(np.uint16).reshape(n_frames, n_outputs, 4)
+    fields = (
+        words(seed, counter, np.arange(first_output, first_output + n_outputs))
+        .view(np.uint16)
+        .reshape(n_frames, n_outputs, 4)
+    )
     total = fields[..., 0].astype(np.int32)
     for k in (1, 2, 3):
         total += fields[..., k]
@@ -41,10 +45,10 @@ def standard_normal(seed: int, first_frame: int, n_frames: int, n_outputs: int) 
     return bent
 
 
-def uniform(seed: int, first_frame: int, n_frames: int, n_outputs: int) -> NDArray[np.float64]:
+def uniform(seed: int, first_frame: int, n_frames: int, n_outputs: int, first_output: int = 0) -> NDArray[np.float64]:
     """float64[n_frames, n_outputs] in (0, 1), 52 bits."""
     counter = np.arange(first_frame, first_frame + n_frames)
-    bits = words(seed, counter, np.arange(n_outputs)) >> np.uint64(12)
+    bits = words(seed, counter, np.arange(first_output, first_output + n_outputs)) >> np.uint64(12)
     u: NDArray[np.float64] = (bits.astype(np.float64) + 0.5) * 2.0**-52
     return u
 
@@ -59,22 +63,28 @@ def poisson(u: NDArray[np.float64], mean: NDArray[np.float64]) -> NDArray[np.flo
     return exact
 
 
-def exact_electrons(mean: Electrons, read_noise_e: float, full_well_e: float, seed: int, first_frame: int) -> Electrons:
+def exact_electrons(
+    mean: Electrons, read_noise_e: float, full_well_e: float, seed: int, first_frame: int, first_output: int = 0
+) -> Electrons:
     """min(Poisson(mean), full well) + N(0, read_noise^2): the law itself, electrons."""
-    shape = mean.shape
-    count = poisson(uniform(stream_seed(seed, SHOT_STREAM), first_frame, *shape), mean.astype(np.float64))
-    read = ndtri(uniform(stream_seed(seed, READ_STREAM), first_frame, *shape)) * read_noise_e
+    n_frames, n_outputs = mean.shape
+    shot = uniform(stream_seed(seed, SHOT_STREAM), first_frame, n_frames, n_outputs, first_output)
+    count = poisson(shot, mean.astype(np.float64))
+    read = ndtri(uniform(stream_seed(seed, READ_STREAM), first_frame, n_frames, n_outputs, first_output)) * read_noise_e
     electrons: NDArray[np.float64] = np.minimum(count, full_well_e) + read
     return electrons.astype(np.float32)
 
 
-def fast_electrons(mean: Electrons, read_noise_e: float, seed: int, first_frame: int) -> Electrons:
+def fast_electrons(
+    mean: Electrons, read_noise_e: float, seed: int, first_frame: int, first_output: int = 0
+) -> Electrons:
     """Poisson(mean) + N(0, read_noise^2) by one Cornish-Fisher expansion to the third moment, electrons.
 
     mean + z sqrt(v - 2 g^2) + g (z^2 - 1) with v = mean + read_noise^2 and g = mean / 6 v has exactly the law's mean,
     variance and (to first order) skewness; its error matters below one electron of read noise. The full well is not applied.
     """
-    z = standard_normal(stream_seed(seed, READ_STREAM), first_frame, *mean.shape)
+    n_frames, n_outputs = mean.shape
+    z = standard_normal(stream_seed(seed, READ_STREAM), first_frame, n_frames, n_outputs, first_output)
     variance = mean + np.float32(read_noise_e**2)
     skew = mean / (np.float32(6.0) * variance)
     electrons: Electrons = (
@@ -83,11 +93,14 @@ def fast_electrons(mean: Electrons, read_noise_e: float, seed: int, first_frame:
     return electrons
 
 
-def read_noise_only(mean: Electrons, read_noise_e: float, full_well_e: float, seed: int, first_frame: int) -> Electrons:
+def read_noise_only(
+    mean: Electrons, read_noise_e: float, full_well_e: float, seed: int, first_frame: int, first_output: int = 0
+) -> Electrons:
     """min(mean, full well) + N(0, read_noise^2): light without shot noise, electrons."""
     filled = np.minimum(mean, np.float32(full_well_e))
     if read_noise_e == 0:
         return filled
-    z = standard_normal(stream_seed(seed, READ_STREAM), first_frame, *mean.shape)
+    n_frames, n_outputs = mean.shape
+    z = standard_normal(stream_seed(seed, READ_STREAM), first_frame, n_frames, n_outputs, first_output)
     electrons: Electrons = filled + np.float32(read_noise_e) * z
     return electrons

@@ -11,31 +11,38 @@ from opu.errors import InputError
 
 from .settings import DMDSettings, LaserSettings
 
-WEIGHT_LEVELS = 2**20
+MAX_LEVEL = 4095
 LAYOUT_SEED = 0
 
 
 @dataclass(frozen=True)
 class Panel:
-    """Integer amplitudes of the logical inputs, and the light that one unit of them carries.
+    """Amplitudes of the data inputs as integer `levels` times `unit`, of the anchor (0: none) and of the parked mirrors.
 
-    weights: int64[n_inputs + 1], data inputs, then the anchor if there is one, then the parked mirrors (never on, but
-    they leak). A block's amplitude is the root of the sum of g^2 over its mirrors, g the beam's amplitude: a sum of
-    i.i.d. columns is one i.i.d. column. power: sum of squares of all weights, the light of the whole panel.
+    A block's amplitude is the root of the sum of g^2 over its mirrors, g the beam's amplitude: a sum of i.i.d. columns is
+    one i.i.d. column. levels: int64[n_inputs], 1 everywhere if all are alike, else up to 4095 (an error of 1e-4 of the
+    largest). Parked mirrors are never on, but they leak. Squared amplitudes are scaled to sum to 1, the light of the panel.
     """
 
-    weights: NDArray[np.int64]
-    has_anchor: bool
+    levels: NDArray[np.int64]
+    unit: float
+    anchor: float
+    parked: float
 
     @property
-    def power(self) -> float:
-        """Sum of squared weights."""
-        return float(np.sum(self.weights.astype(np.float64) ** 2))
+    def n_inputs(self) -> int:
+        """Data inputs."""
+        return len(self.levels)
+
+    @property
+    def uniform(self) -> bool:
+        """Whether all data inputs get the same light."""
+        return bool(self.levels.max() == 1)
 
     @property
     def anchor_share(self) -> float:
         """Fraction of the panel's light on the anchor's mirrors."""
-        return float(self.weights[-2]) ** 2 / self.power if self.has_anchor else 0.0
+        return self.anchor**2
 
 
 def lay_out(n_data_inputs: int, anchor_share: float, dmd: DMDSettings, laser: LaserSettings) -> Panel:
@@ -54,17 +61,21 @@ def lay_out(n_data_inputs: int, anchor_share: float, dmd: DMDSettings, laser: La
             f"{n_data_inputs / (1 - anchor_share):.0f} mirrors, and the panel has {dmd.columns} x {dmd.rows} = "
             f"{n_mirrors}; {remedy}, or enlarge dmd.columns and dmd.rows"
         )
-    intensity = beam_intensity(dmd, laser).ravel()
-    if laser.profile != "flat":
-        intensity = intensity[np.random.default_rng(LAYOUT_SEED).permutation(n_mirrors)]
     used = per_input * n_data_inputs
-    data = intensity[:used].reshape(n_data_inputs, per_input).sum(axis=1)
-    rest = float(intensity[used:].sum())
-    blocks = np.concatenate([data, [rest, 0.0] if anchor_share > 0 else [rest]])
-    amplitude = np.sqrt(blocks)
-    # Integer weights keep every field an exact integer; 2^20 levels err by 5e-7 of the largest.
-    weights = np.rint(amplitude / amplitude.max() * WEIGHT_LEVELS).astype(np.int64)
-    return Panel(weights, anchor_share > 0)
+    if laser.profile == "flat":
+        data, rest = np.full(n_data_inputs, float(per_input)), float(n_mirrors - used)
+    else:
+        intensity = beam_intensity(dmd, laser).ravel()
+        intensity = intensity[np.random.default_rng(LAYOUT_SEED).permutation(n_mirrors)]
+        data, rest = intensity[:used].reshape(n_data_inputs, per_input).sum(axis=1), float(intensity[used:].sum())
+    amplitude = np.sqrt(data)
+    largest = float(amplitude.max())
+    uniform = bool((amplitude == largest).all())
+    levels = np.ones(n_data_inputs, np.int64) if uniform else np.rint(amplitude / largest * MAX_LEVEL).astype(np.int64)
+    unit = largest if uniform else largest / MAX_LEVEL
+    total = np.sqrt(float(np.sum(levels.astype(np.float64) ** 2)) * unit**2 + rest)
+    anchor, parked = (np.sqrt(rest), 0.0) if anchor_share > 0 else (0.0, np.sqrt(rest))
+    return Panel(levels, unit / total, float(anchor / total), float(parked / total))
 
 
 def beam_intensity(dmd: DMDSettings, laser: LaserSettings) -> NDArray[np.float64]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from opu.config import merged
 
@@ -111,10 +111,37 @@ class SimSettings(_Settings):
     noise_seed: Annotated[int, Field(ge=0, lt=2**64)] | None = Field(
         None, description="of the camera's noise; left out: derived from seed"
     )
+    medium: Literal["dense", "structured"] = Field(
+        "dense",
+        description="dense: i.i.d. entries, the physics; structured: three FFTs, for the largest sizes, another matrix",
+    )
+    outputs: tuple[int, int] | None = Field(
+        None, description="read only outputs start to stop - 1 of the n_outputs, start a multiple of 4: a shard"
+    )
     anchor_share: float = Field(0.8, ge=0, lt=1, description="fraction of the mirrors that form the anchor; 0: none")
     camera: CameraSettings = CameraSettings()
     dmd: DMDSettings = DMDSettings()
     laser: LaserSettings = LaserSettings()
+
+    @property
+    def outputs_read(self) -> range:
+        """Absolute indices of the outputs this device reads."""
+        return range(self.n_outputs) if self.outputs is None else range(*self.outputs)
+
+    @field_validator("outputs", mode="before")
+    @classmethod
+    def _pair(cls, value: Any) -> Any:
+        return tuple(value) if isinstance(value, list) else value
+
+    @model_validator(mode="after")
+    def _shard_fits(self) -> Self:
+        if self.outputs is not None:
+            start, stop = self.outputs
+            if not 0 <= start < stop <= self.n_outputs or start % 4:
+                raise ValueError(
+                    f"outputs = {self.outputs} is not a range of the {self.n_outputs} outputs that starts at a multiple of 4"
+                )
+        return self
 
     @model_validator(mode="before")
     @classmethod

@@ -62,7 +62,7 @@ def simulator(preset: str, similarity: float, **parameters: object) -> Callable[
         return Subject(
             make=lambda: SimulatedDevice(settings),
             repeatable=True,
-            intensities=intensities if settings.anchor_share == 0 else None,
+            intensities=intensities if settings.anchor_share == 0 and settings.medium == "dense" else None,
             similarity=similarity,
         )
 
@@ -76,6 +76,9 @@ SUBJECTS: dict[str, Callable[[], Subject]] = {
     "sim harsh": simulator("harsh", 0.85),
     "sim ideal without anchor": simulator("ideal", 0.99, anchor_share=0.0),
     "sim typical without anchor": simulator("typical", 0.9, anchor_share=0.0),
+    "sim structured": simulator("typical", 0.95, medium="structured"),
+    "sim structured ideal without anchor": simulator("ideal", 0.99, medium="structured", anchor_share=0.0),
+    "sim a shard": simulator("typical", 0.95, outputs=(40, 121)),
     "sim 12 bits": simulator("typical", 0.95, camera={"bit_depth": 12}),
 }
 

@@ -10,31 +10,28 @@ FLAT = LaserSettings(profile="flat")
 
 def test_flat_top_gives_equal_weights_and_the_asked_anchor_share():
     panel = lay_out(784, 0.75, DMDSettings(), FLAT)
-    data, anchor, parked = panel.weights[:784], panel.weights[784], panel.weights[785]
-    assert len(set(data.tolist())) == 1
-    assert parked == 0
+    assert panel.uniform
+    assert panel.parked == 0
     assert panel.anchor_share == pytest.approx(0.75, abs=784 / (912 * 1140))
-    assert (anchor / data[0]) ** 2 == pytest.approx(0.75 / 0.25 * 784, rel=0.01)
+    assert (panel.anchor / panel.unit) ** 2 == pytest.approx(0.75 / 0.25 * 784, rel=0.01)
 
 
 def test_without_an_anchor_the_rest_is_parked():
     panel = lay_out(700_000, 0.0, DMDSettings(), FLAT)
-    assert not panel.has_anchor
-    assert (panel.weights[-1] / panel.weights[0]) ** 2 == pytest.approx(912 * 1140 - 700_000, rel=1e-3)
+    assert panel.anchor == 0
+    assert (panel.parked / panel.unit) ** 2 == pytest.approx(912 * 1140 - 700_000, rel=1e-3)
 
 
-def test_power_is_conserved_under_a_gaussian_beam():
-    dmd, laser = DMDSettings(columns=64, rows=80), LaserSettings(beam_radius_m=3e-4)
-    panel = lay_out(100, 0.5, dmd, laser)
-    unit = panel.power / beam_intensity(dmd, laser).sum()
+def test_light_is_shared_out_as_the_beam_gives_it():
+    """25 interleaved mirrors an input: a spread of 5 standard deviations of the beam, and no light lost."""
+    panel = lay_out(100, 0.5, DMDSettings(columns=64, rows=80), LaserSettings(beam_radius_m=3e-4))
     y, x = np.mgrid[-39.5:40, -31.5:32] * 7.6e-6
-    total = np.exp(-2 * (x**2 + y**2) / 3e-4**2).sum()
-    assert panel.power / unit == pytest.approx(total, rel=1e-5)
-    # 25 interleaved mirrors an input: the spread of the sum is that of 25 samples of the beam, not of one place.
-    data = panel.weights[:100].astype(float) ** 2 / unit
     beam = np.exp(-2 * (x**2 + y**2) / 3e-4**2)
+    data = (panel.levels * panel.unit) ** 2 * beam.sum()
+    assert data.sum() / beam.sum() + panel.anchor**2 == pytest.approx(1.0, rel=1e-12)
     assert data.mean() == pytest.approx(25 * beam.mean(), rel=5 * beam.std() / beam.mean() / np.sqrt(2500))
-    assert data.std() == pytest.approx(5 * beam.std(), rel=0.4)
+    assert data.std() == pytest.approx(5 * beam.std(), rel=5 / np.sqrt(2 * 100))
+    assert beam_intensity(DMDSettings(columns=64, rows=80), LaserSettings(beam_radius_m=3e-4)) == pytest.approx(beam)
 
 
 @pytest.mark.parametrize(
