@@ -34,9 +34,15 @@ if TYPE_CHECKING:
     from opu.errors import TooDark as TooDark
     from opu.factory import open as open
     from opu.kinds import DeviceKind as DeviceKind
+    from opu.pooling import PooledDevice as PooledDevice
     from opu.processor import OPU as OPU
     from opu.retrieval import Anchor as Anchor
     from opu.retrieval import Difference as Difference
+    from opu.shard import Seekable as Seekable
+    from opu.shard import Shard as Shard
+    from opu.sharding import ShardedDevice as ShardedDevice
+    from opu.threads import get_num_threads as get_num_threads
+    from opu.threads import set_num_threads as set_num_threads
 
 __version__ = "0.1.0"
 
@@ -61,8 +67,12 @@ _HOMES = {
     ],
     "opu.factory": ["open"],
     "opu.kinds": ["DeviceKind"],
+    "opu.pooling": ["PooledDevice"],
     "opu.processor": ["OPU"],
     "opu.retrieval": ["Anchor", "Difference"],
+    "opu.threads": ["get_num_threads", "set_num_threads"],
+    "opu.shard": ["Seekable", "Shard"],
+    "opu.sharding": ["ShardedDevice"],
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -55,6 +55,11 @@ class Calibration:
         """Fraction of outputs whose anchor is darker than the floor: their projection is scaled down, not amplified noise."""
         return 0.0 if self.anchor_dn is None else float(np.mean(self.anchor_dn < self.anchor_floor_dn))
 
+    def dark_limit(self, dtype: np.dtype[Any]) -> NDArray[Any]:
+        """Readings up to here, within 1 DN of the dark level, cannot be told from it: (n_outputs,) of the readings' type."""
+        limit: NDArray[Any] = np.floor(self.dark_dn + 1.0).astype(dtype)
+        return limit
+
     @cached_property
     def row_gain(self) -> NDArray[np.float32]:
         """float32[n_outputs], 1 / (scale sqrt(max(anchor, floor))): turns an anchored difference in DN into B e."""

@@ -17,7 +17,7 @@ TARGET_LEVEL = 1 / 8
 
 def saturated_fraction(readings: NDArray[Any], saturation_dn: int) -> float:
     """Fraction of readings at the top of the range."""
-    return float(np.mean(readings >= saturation_dn))
+    return np.count_nonzero(readings >= saturation_dn) / max(1, readings.size)
 
 
 def auto_exposure(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from opu.errors import ConfigError, InputError
 from opu.kinds import DeviceKind, kind_names, load_kind
 from opu.processor import OPU
 from opu.retrieval import Retrieval, retrieval_from
+from opu.sharding import sharded
 from opu.validation import suggestion, validated
 
 OWN_KEYS = ("encoding", "retrieval", "calibration")
@@ -28,12 +30,15 @@ def open(
     encoding: str | Mapping[str, Any] | Encoding | None = None,
     retrieval: str | Retrieval | None = None,
     calibration: Calibration | str | Path | None = None,
+    executor: Executor | None = None,
+    shards: int | None = None,
     **parameters: Any,
 ) -> OPU:
     """An open OPU: opu.open("sim", n_inputs=784, n_outputs=2000), opu.open("lab.toml"), opu.open("lab.toml", device="lab1").
 
     source: the name of a device kind, or a TOML file (its name ends in .toml). device: the file's profile to use.
-    encoding, retrieval, calibration: as for OPU. Every other keyword is a parameter of the device, over the file's.
+    encoding, retrieval, calibration: as for OPU. executor, shards: share the outputs out over workers (opu.sharding says
+    when that pays). Every other keyword is a parameter of the device, over the file's.
     Close it, or use it in `with`. Raises ConfigError for names, keys and values, DeviceError when it does not open.
     """
     if isinstance(source, Path) or str(source).endswith(".toml"):
@@ -49,7 +54,7 @@ def open(
             f"{source!r} is neither a device kind nor a config file; {suggestion(str(source), kind_names())}; "
             "the name of a config file ends in .toml"
         )
-    return open_profile(config, parameters, encoding, retrieval, calibration)
+    return open_profile(config, parameters, encoding, retrieval, calibration, executor=executor, shards=shards)
 
 
 def open_profile(
@@ -58,9 +63,12 @@ def open_profile(
     encoding: str | Mapping[str, Any] | Encoding | None = None,
     retrieval: str | Retrieval | None = None,
     calibration: Calibration | str | Path | None = None,
+    *,
+    executor: Executor | None = None,
+    shards: int | None = None,
 ) -> OPU:
     """The chosen profile of `config` as an open OPU; arguments go over the profile's own. Raises as `open` does."""
-    opu = build_profile(config, parameters, encoding, retrieval, calibration)
+    opu = build_profile(config, parameters, encoding, retrieval, calibration, executor=executor, shards=shards)
     try:
         return opu.open()
     except BaseException:
@@ -74,11 +82,15 @@ def build_profile(
     encoding: str | Mapping[str, Any] | Encoding | None = None,
     retrieval: str | Retrieval | None = None,
     calibration: Calibration | str | Path | None = None,
+    *,
+    executor: Executor | None = None,
+    shards: int | None = None,
 ) -> OPU:
     """Like open_profile, but still closed: nothing has been lit or claimed."""
     kind, settings, own = _checked(config, parameters or {})
     try:
-        device = kind.build(settings)
+        unsharded = executor is None and shards is None
+        device = kind.build(settings) if unsharded else sharded(kind, settings, executor, shards)
     except InputError as error:
         raise ConfigError(f"{config.where}: {error}") from None
     encoding = own.get("encoding") if encoding is None else encoding

@@ -14,11 +14,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from opu.calibration import Calibration
 from opu.calibrator import calibrate
-from opu.device import Acquisition, Device, DeviceSpec, DeviceStatus, Readings
+from opu.device import Acquisition, Device, DeviceSpec, DeviceStatus, Frames, Readings
 from opu.encodings import BitPlanes, Encoded, Encoding, encoding_from
 from opu.errors import CapabilityError, Saturated, TooDark
 from opu.exposure import saturated_fraction
-from opu.frames import checked_binary, checked_finite
+from opu.frames import checked_binary, checked_finite, pack
 from opu.retrieval import Anchor, Retrieval, retrieval_from, with_anchor
 
 BLOCK_BYTES = 32 * 2**20
@@ -122,7 +122,7 @@ class OPU:
         self._configure(calibration.intensity)
         result = np.empty((len(rows), self.n_outputs), dtype=self.spec.reading_dtype)
         for block in self._blocks(len(rows), frames_per_row=1):
-            result[block] = self.device.measure(with_anchor(rows[block], self.spec, False))
+            result[block] = self.device.measure(self._packed(with_anchor(rows[block], self.spec, False)))
         lit = rows.any(axis=1)
         self._warn_of_light(result[lit] if not lit.all() else result, calibration, stacklevel=4)
         return result[0] if single else result
@@ -157,9 +157,10 @@ class OPU:
         n, n_planes, n_data = encoded.positive.shape
         positive, negative = encoded.positive.reshape(-1, n_data), encoded.negative.reshape(-1, n_data)
         frames = self.retrieval.frames(positive, negative, spec)
-        readings = self.device.measure(frames.reshape(-1, spec.n_inputs))
+        readings = self.device.measure(self._packed(frames.reshape(-1, spec.n_inputs)))
         readings_by_plane = readings.reshape(n * n_planes, -1, spec.n_outputs)
-        self._warn_of_light(readings_by_plane[frames.any(axis=2)], calibration, stacklevel=5)
+        lit = frames.any(axis=2)
+        self._warn_of_light(readings_by_plane if lit.all() else readings_by_plane[lit], calibration, stacklevel=5)
         field = self.retrieval.field(readings_by_plane, positive, negative, calibration)
         # An empty plane carries nothing but noise.
         lit = (positive | negative).any(axis=1).reshape(n, n_planes)
@@ -170,6 +171,9 @@ class OPU:
         for k in range(1, n_planes):
             result += planes[:, k] * weights[:, k : k + 1]
         return result
+
+    def _packed(self, frames: NDArray[np.bool_]) -> Frames:
+        return pack(frames) if self.spec.packed_input else frames
 
     def _ready(self) -> Calibration:
         return self._calibration or self.calibrate()
@@ -196,7 +200,7 @@ class OPU:
                 Saturated,
                 stacklevel,
             )
-        dark = float(np.mean(readings <= calibration.dark_dn + 1.0))
+        dark = np.count_nonzero(readings <= calibration.dark_limit(readings.dtype)) / readings.size
         if dark > DARK_WARNING:
             self._warn_once(
                 f"{dark:.1%} of readings lie within 1 DN of the dark level: frames are darker than the "

@@ -104,10 +104,9 @@ class Anchor:
 
     def field(self, readings: NDArray[Any], positive: Bits, negative: Bits, calibration: Calibration) -> Field:
         """(difference of the anchored frames - difference of the plain ones) * row gain."""
-        dn = readings.astype(np.float32)
-        difference = dn[:, 0] - dn[:, 1]
+        difference: Field = np.subtract(readings[:, 0], readings[:, 1], dtype=np.float32)
         if self.frames_per_plane == 4:
-            difference -= dn[:, 2] - dn[:, 3]
+            difference -= np.subtract(readings[:, 2], readings[:, 3], dtype=np.float32)
         else:
             surplus = positive.sum(axis=1) - negative.sum(axis=1)
             difference -= (surplus * calibration.linear_dn_per_input).astype(np.float32)[:, None]

@@ -35,10 +35,10 @@ def get_num_threads() -> int:
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
-def run_tasks(task: Callable[[T], None], items: Iterable[T]) -> None:
+def run_tasks(task: Callable[[T], None], items: Iterable[T], threads: int | None = None) -> None:
     """task(item) for every item, on the chosen number of threads; the first error is raised. Tasks must release the GIL."""
     items = list(items)
-    threads = min(get_num_threads(), len(items))
+    threads = min(threads or get_num_threads(), len(items))
     if threads <= 1:
         for item in items:
             task(item)
@@ -50,3 +50,7 @@ def run_tasks(task: Callable[[T], None], items: Iterable[T]) -> None:
 @lru_cache(maxsize=2)
 def _pool(threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads, thread_name_prefix="opu-kernel")
+
+
+if hasattr(os, "register_at_fork"):  # a forked child inherits the pool without its threads, and would wait for ever
+    os.register_at_fork(after_in_child=_pool.cache_clear)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from hashlib import sha256
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +39,7 @@ class SimulatedDevice:
         self.camera = Camera(
             settings.camera, mix((settings.seed ^ NOISE_OF_SEED) & MASK) if noise_seed is None else noise_seed
         )
+        self._cuda: tuple[Any, Any] | None = None
         self._is_open = False
         self._acquisition: Acquisition | None = None
         self._frames_shown = self._next_frame = self._saturated = 0
@@ -73,6 +75,8 @@ class SimulatedDevice:
         """Take the device; counters start at 0."""
         if self._is_open:
             raise DeviceError(f"simulated device {self.spec.serial!r} is already open; close() it first")
+        if self.settings.compute == "cuda" and self._cuda is None:
+            self._cuda = _cuda_parts(self.settings.medium, self.scene, self.camera)
         self._is_open = True
         self._acquisition = None
         self._frames_shown = self._next_frame = self._saturated = 0
@@ -108,17 +112,23 @@ class SimulatedDevice:
         acquisition = self._acquisition
         if acquisition is None:
             raise DeviceError(f"simulated device {self.spec.serial!r}: configure() an exposure before measure()")
+        if self._cuda is not None and not isinstance(frames, np.ndarray):
+            return self._measure_on_gpu(frames, acquisition)
         packed, anchored = self._split(checked_packed(frames, self.spec.n_inputs))
         if acquisition.light:
             result = self._lit(packed, anchored, acquisition)
         else:
             dark = np.zeros((len(packed), self.spec.n_outputs), dtype=np.float32)
             result = self.camera.read(dark, acquisition.exposure_s, self._next_frame, self.scene.outputs.start)
-        self._frames_shown += len(packed)
-        self._next_frame += len(packed)
-        self._saturated += int(np.count_nonzero(result >= self.spec.saturation_dn))
-        self._device_seconds += len(packed) * (acquisition.frame_time_s or 0.0)
+        self._count(result, acquisition)
         return result
+
+    def _count(self, readings: Any, acquisition: Acquisition) -> None:
+        self._frames_shown += len(readings)
+        self._next_frame += len(readings)
+        clipped = readings >= self.spec.saturation_dn
+        self._saturated += int(np.count_nonzero(clipped) if isinstance(clipped, np.ndarray) else clipped.sum())
+        self._device_seconds += len(readings) * (acquisition.frame_time_s or 0.0)
 
     def seek(self, frame: int) -> None:
         """The next frame shown is number `frame`, which decides its noise; open() starts at 0. For shards and replays."""
@@ -138,10 +148,9 @@ class SimulatedDevice:
         )
 
     def _lit(self, packed: Packed, anchored: NDArray[np.float32], acquisition: Acquisition) -> Readings:
-        """The whole panel on gives power * exposure * coupling / (h c / wavelength) photons per output on average."""
-        laser, first_frame = self.settings.laser, self._next_frame
-        energy_j = laser.power_w * acquisition.exposure_s * laser.coupling
-        amplitude = float(np.sqrt(energy_j * laser.wavelength_m / (planck * speed_of_light)))
+        first_frame, amplitude = self._next_frame, self._amplitude(acquisition)
+        if self._cuda is not None:
+            return self._lit_on_gpu(packed, anchored, amplitude, acquisition)
         result = np.empty((len(packed), self.spec.n_outputs), dtype=self.spec.reading_dtype)
 
         def consume(frames: slice, outputs: slice, photons: Photons) -> None:
@@ -153,11 +162,52 @@ class SimulatedDevice:
         self._light.expose(packed, anchored, amplitude, consume)
         return result
 
+    def _amplitude(self, acquisition: Acquisition) -> float:
+        """Its square, power * exposure * coupling / (h c / wavelength), is the mean photons of the whole panel on."""
+        laser = self.settings.laser
+        energy_j = laser.power_w * acquisition.exposure_s * laser.coupling
+        return float(np.sqrt(energy_j * laser.wavelength_m / (planck * speed_of_light)))
+
+    def _lit_on_gpu(
+        self, packed: Packed, anchored: NDArray[np.float32], amplitude: float, acquisition: Acquisition
+    ) -> Readings:
+        import cupy as cp
+
+        result: Readings = cp.asnumpy(
+            self._read_on_gpu(cp.asarray(packed), cp.asarray(anchored), amplitude, acquisition)
+        )
+        return result
+
+    def _read_on_gpu(self, packed: Any, anchored: Any, amplitude: float, acquisition: Acquisition) -> Any:
+        assert self._cuda is not None
+        light, camera = self._cuda
+        photons = light.photons(packed, anchored, amplitude)
+        return camera.read(photons, acquisition.exposure_s, self._next_frame, self.scene.outputs.start)
+
+    def _measure_on_gpu(self, frames: Any, acquisition: Acquisition) -> Any:
+        """CuPy frames, bool or packed, in; CuPy readings out: nothing leaves the device."""
+        import cupy as cp
+
+        n = self.spec.n_inputs
+        if frames.dtype == cp.bool_ and frames.ndim == 2 and frames.shape[1] == n and len(frames):
+            packed = cp.packbits(frames, axis=1)
+        elif frames.dtype == cp.uint8 and frames.ndim == 2 and frames.shape[1] == packed_width(n) and len(frames):
+            packed = frames
+        else:
+            raise InputError(
+                f"frames of {frames.dtype} with shape {frames.shape}; expected bool[n, {n}] or uint8[n, {packed_width(n)}]"
+            )
+        packed, anchored = self._split(packed)
+        amplitude = self._amplitude(acquisition) if acquisition.light else 0.0
+        result = self._read_on_gpu(packed, anchored, amplitude, acquisition)
+        self._count(result, acquisition)
+        return result
+
     def _split(self, packed: Packed) -> tuple[Packed, NDArray[np.float32]]:
         """Packed frames -> packed data bits, and 1 where the anchor, the last input, is on."""
         n = self.settings.n_inputs
         if self.spec.anchor_input is None:
-            return packed, np.zeros(len(packed), np.float32)
+            return packed, (packed[:, 0] * 0).astype(np.float32)
         byte, bit = divmod(n, 8)
         anchored = (packed[:, byte] >> (7 - bit) & 1).astype(np.float32)
         data = packed[:, : packed_width(n)].copy()
@@ -174,6 +224,18 @@ class SimulatedDevice:
             raise DeviceClosed(
                 f"simulated device {self.spec.serial!r} is not open, so it cannot {action}; use `with`, or call open() first"
             )
+
+
+def _cuda_parts(medium: str, scene: Scene, camera: Camera) -> tuple[Any, Any]:
+    try:
+        from .cuda import CudaCamera, CudaDense, CudaStructured, require_gpu
+    except ImportError as error:
+        raise DeviceError(
+            f"compute = \"cuda\" needs CuPy, which does not import ({error}): pip install 'openopu[cuda12]' or "
+            "'openopu[cuda13]', after your driver"
+        ) from None
+    require_gpu()
+    return (CudaDense(scene) if medium == "dense" else CudaStructured(scene)), CudaCamera(camera)
 
 
 def _digest(text: str) -> str:

@@ -99,8 +99,10 @@ def add_tables(
     tables: Any,
     narrow: Any,
     total: Any,
-) -> None:
+) -> Any:
     """total[b] = sum of the columns that packed frame b switches on: many frames, by tables of column sums.
+
+    Where no flush is needed the sums are left in `narrow`; returns whether they are in `total`.
 
     "Four Russians": the 16 sums of every 4 columns are tabulated, and a frame adds table rows, never multiplies.
     packed: uint8[B, 2 * all steps], most significant bit first; steps: the steps that any frame uses; tables: 64 LANES;
@@ -110,7 +112,9 @@ def add_tables(
     words = np.empty(WORDS, np.uint64)
     entries = np.empty(LANES, np.int8)
     column_sum = np.empty(LANES, tables.dtype)
-    total[:] = 0
+    wide = steps.size > flush
+    if wide:
+        total[:] = 0
     narrow[:] = 0
     tables[:] = 0
     pending = 0
@@ -140,12 +144,13 @@ def add_tables(
             for i in range(LANES):
                 row[i] += tables[i0 + i] + tables[i1 + i] + tables[i2 + i] + tables[i3 + i]
         pending += 1
-        if pending == flush or q == steps.size - 1:
+        if wide and (pending == flush or q == steps.size - 1):
             for b in range(n_frames):
                 for i in range(LANES):
                     total[b, i] += narrow[b, i]
                     narrow[b, i] = 0
             pending = 0
+    return wide
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -191,6 +196,7 @@ def dense_photons(
         for start in range(0, n_frames, FRAMES_PER_PASS):
             stop = min(start + FRAMES_PER_PASS, n_frames)
             sums = total[: stop - start]
+            wide = True
             if n_frames <= FEW_FRAMES:
                 for b in range(start, stop):
                     columns = active_columns(packed[b], steps, levels.size)
@@ -205,16 +211,11 @@ def dense_photons(
                         sums[b - start],
                     )
             else:
-                add_tables(
-                    first_key,
-                    second_key,
-                    packed[start:stop],
-                    steps,
-                    levels,
-                    flush,
-                    group,
-                    tables,
-                    narrow[: stop - start],
-                    sums,
+                frames, parts = packed[start:stop], narrow[: stop - start]
+                wide = add_tables(first_key, second_key, frames, steps, levels, flush, group, tables, parts, sums)
+            if wide:
+                mix_in_light(sums, unit, anchored[start:stop], anchor, leak, photons[start:stop], first_output)
+            else:
+                mix_in_light(
+                    narrow[: stop - start], unit, anchored[start:stop], anchor, leak, photons[start:stop], first_output
                 )
-            mix_in_light(sums, unit, anchored[start:stop], anchor, leak, photons[start:stop], first_output)

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from opu.threads import run_tasks
+from opu.threads import get_num_threads, run_tasks
 
 from .hashing import keys
 from .kernels import COLUMNS_PER_STEP, FRAMES_PER_PASS, LANES, add_columns, dense_photons
@@ -24,6 +24,7 @@ Consume = Callable[[slice, slice, Photons], None]
 
 OUTPUTS_PER_TASK = 1024
 FRAMES_PER_TASK = 1024
+SERIAL_WORK = 1e7
 INT16_STEPS = 32767 // (113 * COLUMNS_PER_STEP)
 INT32_STEPS = (2**31 - 1) // (113 * 4095 * COLUMNS_PER_STEP)
 
@@ -79,14 +80,14 @@ class DenseLight:
         self._keys = np.uint64(first), np.uint64(second)
 
     def expose(self, packed: Packed, anchored: NDArray[np.float32], amplitude: float, consume: Consume) -> None:
-        """Blocks of OUTPUTS_PER_TASK outputs and FRAMES_PER_TASK frames, one per thread at a time."""
+        """Blocks of up to OUTPUTS_PER_TASK outputs and FRAMES_PER_TASK frames, one per thread at a time."""
         padded = np.zeros((len(packed), 2 * (len(self._levels) // COLUMNS_PER_STEP)), np.uint8)
         padded[:, : packed.shape[1]] = packed
         used = np.bitwise_or.reduce(padded, axis=0).reshape(-1, 2).any(axis=1)
         steps = np.flatnonzero(used)
         bright = amplitude * (1 - self.scene.leak)
         unit = np.float32(bright * self.scene.panel.unit / (PART_STD * np.sqrt(2)))
-        anchor, leak = self._anchor, self._leak
+        anchor, leak = self.anchor, self._leak
 
         def task(block: slice) -> None:
             parts = slice(2 * block.start, 2 * block.stop)
@@ -97,11 +98,15 @@ class DenseLight:
                 light = unit, anchored[frames], anchor_here, leak_here
                 consume(frames, block, self._photons(padded[frames], steps, light, block))
 
-        run_tasks(task, self._blocks())
+        # Hashing an entry and adding a column to a frame both cost about 0.1 ns; waking a thread, some 100 µs.
+        work = self.scene.n_outputs * COLUMNS_PER_STEP * len(steps) * (1 + len(padded) / COLUMNS_PER_STEP)
+        threads = get_num_threads() if work > SERIAL_WORK else 1
+        run_tasks(task, self._blocks(threads), threads)
 
-    def _blocks(self) -> list[slice]:
-        n = self.scene.n_outputs
-        return [slice(start, min(start + OUTPUTS_PER_TASK, n)) for start in range(0, n, OUTPUTS_PER_TASK)]
+    def _blocks(self, threads: int) -> list[slice]:
+        n, tile = self.scene.n_outputs, LANES // 2
+        step = min(OUTPUTS_PER_TASK, tile * -(-n // (tile * threads)))
+        return [slice(start, min(start + step, n)) for start in range(0, n, step)]
 
     def _photons(self, padded: Packed, steps: NDArray[np.intp], light: tuple[Any, ...], block: slice) -> Photons:
         photons = np.empty((len(padded), block.stop - block.start), np.float32)
@@ -117,7 +122,7 @@ class DenseLight:
         return photons
 
     @cached_property
-    def _anchor(self) -> NDArray[np.float64]:
+    def anchor(self) -> NDArray[np.float64]:
         """The anchor's field of unit amplitude, float64[2 n_outputs]."""
         panel = self.scene.panel
         return panel.anchor * self.scene.column(panel.n_inputs) if panel.anchor else np.zeros(2 * self.scene.n_outputs)
@@ -141,8 +146,8 @@ class DenseLight:
                 stop = min(first + LANES // 2, block.stop)
                 total[2 * first : 2 * stop] = sums[: 2 * (stop - first)]
 
-        run_tasks(task, self._blocks())
-        everything = panel.unit / (PART_STD * np.sqrt(2)) * total + self._anchor
+        run_tasks(task, self._blocks(get_num_threads()))
+        everything = panel.unit / (PART_STD * np.sqrt(2)) * total + self.anchor
         everything += panel.parked * self.scene.column(panel.n_inputs + 1)
         leaked: NDArray[np.float64] = self.scene.leak * everything
         return leaked

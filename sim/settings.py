@@ -21,7 +21,7 @@ class CameraSettings(_Settings):
     """EMVA 1288 (release 4) linear camera."""
 
     bit_depth: Literal[8, 10, 12, 14, 16] = Field(8, description="bits per reading")
-    full_well_e: float = Field(13_500, gt=0, description="electrons a pixel holds")
+    full_well_e: float = Field(13_500.0, gt=0, description="electrons a pixel holds")
     read_noise_e: float = Field(12.0, ge=0, description="temporal dark noise, electrons rms")
     gain_dn_per_e: float | None = Field(
         None, gt=0, description="system gain K; left out: the range ends four read noises below the full well"
@@ -114,6 +114,9 @@ class SimSettings(_Settings):
     medium: Literal["dense", "structured"] = Field(
         "dense",
         description="dense: i.i.d. entries, the physics; structured: three FFTs, for the largest sizes, another matrix",
+    )
+    compute: Literal["cpu", "cuda"] = Field(
+        "cpu", description="where the light is simulated; cuda needs CuPy and a GPU"
     )
     outputs: tuple[int, int] | None = Field(
         None, description="read only outputs start to stop - 1 of the n_outputs, start a multiple of 4: a shard"

@@ -8,9 +8,10 @@ of that, flattering and wrong. S reads the outputs wanted. Source: structured ra
 from __future__ import annotations
 
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 from scipy import fft
 
@@ -24,23 +25,23 @@ STREAMS = {"phase 1": 0x31, "phase 2": 0x32, "phase 3": 0x33, "order": 0x34}
 
 
 class Diagonals(NamedTuple):
-    """complex64[N] each: D1, Sigma D2, D3 sqrt(N)."""
+    """complex64[N] each: D1, Sigma D2, D3 / N, for FFTs without a factor."""
 
     first: NDArray[np.complex64]
     second: NDArray[np.complex64]
     third: NDArray[np.complex64]
 
 
-def transform_size(n_inputs: int, n_outputs: int) -> int:
-    """N, the smallest power of two that holds every column (data, anchor, parked) and every output; at least 16."""
-    return max(16, 1 << (max(n_inputs + 2, n_outputs) - 1).bit_length())
+def transform_size(n_columns: int, n_outputs: int) -> int:
+    """N, the smallest power of two that holds every column (data, and the anchor if any) and every output; at least 16."""
+    return max(16, 1 << (max(n_columns, n_outputs) - 1).bit_length())
 
 
 def diagonals(seed: int, size: int) -> Diagonals:
     """The three diagonals of a seed at N = size, a power of two."""
     first, second, third = (_phases(seed, name, size) for name in ("phase 1", "phase 2", "phase 3"))
     second *= quarter_circle(size)[_shuffled(seed, size)]
-    third *= np.float32(np.sqrt(size))
+    third *= np.float32(1 / size)  # sqrt(N), and the 1/sqrt(N) of each unitary FFT
     return Diagonals(first, second, third)
 
 
@@ -82,7 +83,7 @@ class StructuredLight:
 
     def __init__(self, scene: Scene) -> None:
         self.scene = scene
-        self.size = transform_size(scene.panel.n_inputs, scene.all_outputs)
+        self.size = transform_size(scene.panel.n_inputs + (scene.panel.anchor > 0), scene.all_outputs)
 
     @cached_property
     def diagonals(self) -> Diagonals:
@@ -90,38 +91,58 @@ class StructuredLight:
         return diagonals(self.scene.seed, self.size)
 
     @cached_property
-    def amplitudes(self) -> NDArray[np.float32]:
-        """float32[n_inputs + 2]: amplitude of each column, the anchor and the parked mirrors last."""
-        panel = self.scene.panel
-        return np.concatenate([panel.levels * panel.unit, [panel.anchor, panel.parked]]).astype(np.float32)
+    def columns(self) -> NDArray[np.complex64]:
+        """complex64[2, columns]: what an input that is off (0) or on (1) sends into the first FFT, at unit amplitude."""
+        panel, leak = self.scene.panel, np.float32(self.scene.leak)
+        amplitudes = (panel.levels * panel.unit).astype(np.float32)
+        if panel.anchor:
+            amplitudes = np.append(amplitudes, np.float32(panel.anchor))
+        on = amplitudes * self.diagonals.first[: len(amplitudes)]
+        return np.stack([leak * on, on])
 
-    def columns(self, bits: NDArray[np.bool_], anchored: np.float32, amplitude: float) -> NDArray[np.complex64]:
-        """D1 times the amplitudes that one frame sends: off mirrors leak eps, parked ones always."""
-        n, leak = self.scene.panel.n_inputs, np.float32(self.scene.leak)
-        on = np.zeros(n + 2, np.float32)
-        on[:n] = bits
-        on[n] = anchored
-        sent = np.zeros(self.size, np.complex64)
-        sent[: n + 2] = (leak + (np.float32(1) - leak) * on) * (self.amplitudes * np.float32(amplitude))
-        sent *= self.diagonals.first
-        return sent
+    @cached_property
+    def parked(self) -> NDArray[np.complex64]:
+        """complex64[n_outputs]: the leak of parked mirrors, a hashed field of its own, at unit amplitude."""
+        parts = self.scene.column(self.scene.panel.n_inputs + 1).astype(np.float32)
+        return np.float32(self.scene.leak * self.scene.panel.parked) * parts.view(np.complex64)
 
     def expose(self, packed: Packed, anchored: NDArray[np.float32], amplitude: float, consume: Consume) -> None:
         """One frame a task."""
         _, second, third = self.diagonals
-        n_outputs = self.scene.n_outputs
-        window = slice(self.scene.outputs.start, self.scene.outputs.stop)
+        scene, columns = self.scene, self.columns
+        n, window = scene.panel.n_inputs, slice(scene.outputs.start, scene.outputs.stop)
+        parked = self.parked if scene.leak * scene.panel.parked else None
+        power = np.float32(amplitude**2)
 
         def task(row: int) -> None:
-            bits = np.unpackbits(packed[row], count=self.scene.panel.n_inputs).view(np.bool_)
-            field = self.columns(bits, anchored[row], amplitude)
-            field = fft.fft(field, norm="ortho", overwrite_x=True)
+            field = np.zeros(self.size, np.complex64)
+            send(packed[row], anchored[row] > 0, columns, n, field)
+            field = fft.fft(field, overwrite_x=True)
             field *= second
-            field = fft.fft(field, norm="ortho", overwrite_x=True)
+            field = fft.fft(field, overwrite_x=True)
             field *= third
-            field = fft.fft(field, norm="ortho", overwrite_x=True)[window]
-            photons = field.real * field.real
-            photons += field.imag * field.imag
-            consume(slice(row, row + 1), slice(0, n_outputs), photons[None, :])
+            field = fft.fft(field, overwrite_x=True)[window]
+            if parked is not None:
+                field += parked
+            photons = np.empty((1, scene.n_outputs), np.float32)
+            intensity(field, power, photons[0])
+            consume(slice(row, row + 1), slice(0, scene.n_outputs), photons)
 
         run_tasks(task, range(len(packed)))
+
+
+@njit(nogil=True, cache=True)
+def send(frame: Any, anchored: Any, columns: Any, n_inputs: Any, field: Any) -> None:
+    """field[j] = columns[bit j, j] of a packed frame; the anchor's column follows the data."""
+    for j in range(n_inputs):
+        field[j] = columns[(frame[j >> 3] >> (7 - (j & 7))) & 1, j]
+    if columns.shape[1] > n_inputs:
+        field[n_inputs] = columns[np.int64(anchored), n_inputs]
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def intensity(field: Any, power: Any, photons: Any) -> None:
+    """photons = power |field|^2, float32."""
+    for i in range(field.size):
+        real, imaginary = field[i].real, field[i].imag
+        photons[i] = power * (real * real + imaginary * imaginary)

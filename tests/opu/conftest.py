@@ -1,6 +1,8 @@
 """A reference OPU: a stored matrix, so that every result has an oracle."""
 
+import shutil
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -31,3 +33,18 @@ def reference() -> Callable[..., tuple[OPU, np.ndarray]]:
         return OPU(ReferenceDevice(matrix, anchor_input=column, brightness=1e5), **options), expected
 
     return make
+
+
+@pytest.fixture
+def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Installs the kinds `toy` and `toy-real`, for processes started from here as well; returns a folder for traces."""
+    home = tmp_path / "site"
+    about = home / "openopu_toy-0.0.dist-info"
+    about.mkdir(parents=True)
+    shutil.copy(Path(__file__).with_name("openopu_toy.py"), home)
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: openopu-toy\nVersion: 0.0\n")
+    (about / "entry_points.txt").write_text("[opu.devices]\ntoy = openopu_toy:KIND\ntoy-real = openopu_toy:REAL\n")
+    monkeypatch.syspath_prepend(home)
+    trace = tmp_path / "trace"
+    trace.mkdir()
+    return trace

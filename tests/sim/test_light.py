@@ -1,6 +1,9 @@
 """The compiled path against plain NumPy, bit for bit: any size, batch, shard, number of threads, uniform or weighted inputs."""
 
+import os
+from concurrent.futures import ProcessPoolExecutor
 from itertools import pairwise
+from multiprocessing import get_context
 
 import numpy as np
 import pytest
@@ -122,6 +125,19 @@ def test_both_byte_maps_are_the_table():
 def test_impossible_thread_counts_are_refused(n):
     with pytest.raises(opu.InputError, match="integer from 1 to 1024"):
         opu.threads.set_num_threads(n)
+
+
+def _measured_in_a_child() -> np.ndarray:
+    return device().measure(np.random.default_rng(0).random((300, 41)) < 0.5)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_forked_process_has_threads_of_its_own(monkeypatch):
+    monkeypatch.setattr("opu.sim.light.SERIAL_WORK", 0)
+    expected = _measured_in_a_child()
+    with ProcessPoolExecutor(1, mp_context=get_context("fork")) as pool:
+        assert np.array_equal(pool.submit(_measured_in_a_child).result(timeout=60), expected)
 
 
 def test_an_error_in_a_thread_arrives():

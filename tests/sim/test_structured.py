@@ -12,7 +12,7 @@ from opu.device import Acquisition
 
 def matrix(seed: int, size: int) -> np.ndarray:
     """sqrt(N) F D3 F (Sigma D2) F D1, from dense DFT matrices."""
-    f = np.exp(-2j * np.pi * np.outer(np.arange(size), np.arange(size)) / size) / np.sqrt(size)
+    f = np.exp(-2j * np.pi * np.outer(np.arange(size), np.arange(size)) / size)  # the third diagonal holds the factors
     d1, d2, d3 = (d.astype(np.complex128) for d in diagonals(seed, size))
     return f @ (d3[:, None] * f) @ (d2[:, None] * f) * d1[None, :]
 
