@@ -6,6 +6,8 @@
     n_inputs = 784
     ...
 
+`threads = 2` at the top limits the kernels' threads (default: every core; opu.set_num_threads from Python).
+
 Chosen, last one wins: `device` in the file, OPU_DEVICE, `--device`. Single keys: `--set key=value`.
 """
 
@@ -25,12 +27,12 @@ from opu.validation import suggestion
 Table = dict[str, Any]
 
 DEFAULT_DEVICE = "sim"
-SECTIONS = ("device", "devices", "train")
+SECTIONS = ("device", "devices", "train", "threads")
 
 
 @dataclass(frozen=True)
 class Config:
-    """A configuration as read; device and training tables are checked by those who use them.
+    """A configuration as read; device and training tables, and threads, are checked by those who use them.
 
     source: where it came from, for messages. device: the profile chosen. overrides: (path, value) for the chosen
     profile, applied when it is selected.
@@ -40,6 +42,7 @@ class Config:
     device: str = DEFAULT_DEVICE
     devices: Mapping[str, Table] = field(default_factory=dict)
     train: Table = field(default_factory=dict)
+    threads: int | None = None
 
     def profile(self) -> Table:
         """The chosen device's table. A kind's own name stands for that kind with its defaults, in any file."""
@@ -105,7 +108,7 @@ def _read(path: Path) -> Config:
     device = table.get("device", next(iter(devices)) if len(devices) == 1 else DEFAULT_DEVICE)
     if not isinstance(device, str):
         raise ConfigError(f"{path}: device = {device!r}: must be the name of a profile, such as {DEFAULT_DEVICE!r}")
-    return Config(str(path), device, devices, train)
+    return Config(str(path), device, devices, train, table.get("threads"))
 
 
 def _overridden(config: Config, override: str) -> Config:
@@ -118,6 +121,8 @@ def _overridden(config: Config, override: str) -> Config:
         return replace(config, train=merged(config.train, _nested(path[1:], value)))
     if path[0] == "devices" and len(path) > 2:
         return replace(config, devices=merged(config.devices, _nested(path[1:], value)))
+    if path == ["threads"]:
+        return replace(config, threads=value)
     if path[0] in SECTIONS:
         raise ConfigError(
             f"--set {override!r}: {path[0]!r} alone cannot be set; use --device NAME, devices.NAME.key=value or "

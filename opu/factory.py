@@ -17,6 +17,7 @@ from opu.kinds import DeviceKind, kind_names, load_kind
 from opu.processor import OPU
 from opu.retrieval import Retrieval, retrieval_from
 from opu.sharding import sharded
+from opu.threads import set_num_threads
 from opu.validation import suggestion, validated
 
 OWN_KEYS = ("encoding", "retrieval", "calibration")
@@ -89,6 +90,8 @@ def build_profile(
     """Like open_profile, but still closed: nothing has been lit or claimed."""
     kind, settings, own = _checked(config, parameters or {})
     try:
+        if config.threads is not None:
+            set_num_threads(config.threads)
         unsharded = executor is None and shards is None
         device = kind.build(settings) if unsharded else sharded(kind, settings, executor, shards)
     except InputError as error:

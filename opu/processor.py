@@ -21,6 +21,8 @@ from opu.exposure import saturated_fraction
 from opu.frames import checked_binary, checked_finite, pack
 from opu.retrieval import Anchor, Retrieval, retrieval_from, with_anchor
 
+Bits = NDArray[np.bool_]
+
 BLOCK_BYTES = 32 * 2**20
 SATURATION_WARNING = 0.02
 DARK_WARNING = 0.5
@@ -153,24 +155,28 @@ class OPU:
         return result[0] if single else result
 
     def _project(self, encoded: Encoded, calibration: Calibration) -> NDArray[np.float32]:
-        spec = self.spec
-        n, n_planes, n_data = encoded.positive.shape
-        positive, negative = encoded.positive.reshape(-1, n_data), encoded.negative.reshape(-1, n_data)
-        frames = self.retrieval.frames(positive, negative, spec)
-        readings = self.device.measure(self._packed(frames.reshape(-1, spec.n_inputs)))
-        readings_by_plane = readings.reshape(n * n_planes, -1, spec.n_outputs)
-        lit = frames.any(axis=2)
-        self._warn_of_light(readings_by_plane if lit.all() else readings_by_plane[lit], calibration, stacklevel=5)
-        field = self.retrieval.field(readings_by_plane, positive, negative, calibration)
-        # An empty plane carries nothing but noise.
-        lit = (positive | negative).any(axis=1).reshape(n, n_planes)
-        weights = (encoded.scale[:, None] * encoded.weights * lit).astype(np.float32)
+        n, n_planes, _ = encoded.positive.shape
+        weights = (encoded.scale[:, None] * encoded.weights).astype(np.float32)
+        # An empty plane carries nothing but noise, and is not shown.
+        lit = (encoded.positive | encoded.negative).any(axis=2)
+        field = np.zeros((n, n_planes, self.n_outputs), np.float32)
+        if lit.any():
+            field[lit] = self._field(encoded.positive[lit], encoded.negative[lit], calibration)
         # Plane by plane, not by a matrix product, whose rounding depends on how many rows share the call.
-        planes = field.reshape(n, n_planes, -1)
-        result = planes[:, 0] * weights[:, :1]
+        result = field[:, 0] * weights[:, :1]
         for k in range(1, n_planes):
-            result += planes[:, k] * weights[:, k : k + 1]
+            result += field[:, k] * weights[:, k : k + 1]
         return result
+
+    def _field(self, positive: Bits, negative: Bits, calibration: Calibration) -> NDArray[np.float32]:
+        """Planes bool[n, n_data_inputs] -> their linear field, float32[n, n_outputs]."""
+        spec = self.spec
+        frames = self.retrieval.frames(positive, negative, spec)
+        shown = self.device.measure(self._packed(frames.reshape(-1, spec.n_inputs)))
+        readings = shown.reshape(len(positive), -1, spec.n_outputs)
+        lit = frames.any(axis=2)
+        self._warn_of_light(readings if lit.all() else readings[lit], calibration, stacklevel=6)
+        return self.retrieval.field(readings, positive, negative, calibration)
 
     def _packed(self, frames: NDArray[np.bool_]) -> Frames:
         return pack(frames) if self.spec.packed_input else frames

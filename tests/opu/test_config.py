@@ -129,6 +129,17 @@ def test_an_unknown_source_says_what_there_is(source):
         opu.open(source)
 
 
+def test_threads_are_a_key_of_the_file(lab):
+    lab.write_text("threads = 1\n" + LAB)
+    try:
+        opu.open(lab).close()
+        assert opu.get_num_threads() == 1
+        with pytest.raises(ConfigError, match="integer from 1 to 1024"):
+            opu.factory.build_profile(load_config(lab, overrides=["threads=0"]))
+    finally:
+        opu.set_num_threads(None)
+
+
 def test_merging_changes_neither_table():
     base, top = {"a": {"b": 1, "c": 2}, "d": 3}, {"a": {"b": 9}}
     assert merged(base, top) == {"a": {"b": 9, "c": 2}, "d": 3}

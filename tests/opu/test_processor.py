@@ -179,6 +179,17 @@ def test_magnitudes_are_kept_over_the_whole_range_or_refused(encoding):
             o.linear_transform(1e200 * e)
 
 
+def test_empty_planes_are_not_shown():
+    e = np.array([[1.0] * 30, [0.0] * 30, [1 / 255] * 15 + [1.0] * 15])
+    with opu.open("sim", **SMALL, preset="ideal") as o:
+        o.calibrate()
+        before = o.status().frames_shown
+        z = o.linear_transform(e)
+    # 255 is eight full planes; nothing is none; 1 and 255 are eight; four frames each.
+    assert o.status().frames_shown - before == 4 * (8 + 0 + 8)
+    assert not z[1].any()
+
+
 def test_impossible_exposures_are_refused():
     with (
         opu.open("sim", **SMALL) as o,
