@@ -228,7 +228,8 @@ def main() -> None:
     feedback = [feedback_overhead(outputs) for outputs in (1024, 100_000)]
     for row in feedback:
         print(
-            f"linear_transform, 128 errors of 10 to {row['outputs']}: {row['ms']:.2f} ms, {row['over_device']:.2f} x the device's own"
+            f"linear_transform, 128 errors of 10 to {row['outputs']}: {row['ms']:.2f} ms, "
+            f"{row['over_device']:.2f} x the device's own"
         )
     sizes = [structured(2**k) for k in ((14,) if ARGUMENTS.quick else (14, 17, 20))]
     for row in sizes:

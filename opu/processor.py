@@ -26,6 +26,8 @@ Bits = NDArray[np.bool_]
 BLOCK_BYTES = 32 * 2**20
 SATURATION_WARNING = 0.02
 DARK_WARNING = 0.5
+LIGHT_SAMPLE = 2**18
+"""Readings looked at, about, to judge the light of one call: a fraction of 2 % is then known to 0.03 %."""
 
 log = logging.getLogger("opu")
 
@@ -159,13 +161,18 @@ class OPU:
         weights = (encoded.scale[:, None] * encoded.weights).astype(np.float32)
         # An empty plane carries nothing but noise, and is not shown.
         lit = (encoded.positive | encoded.negative).any(axis=2)
-        field = np.zeros((n, n_planes, self.n_outputs), np.float32)
-        if lit.any():
-            field[lit] = self._field(encoded.positive[lit], encoded.negative[lit], calibration)
+        if lit.all():
+            shape = n, n_planes, self.n_outputs
+            field = self._field(encoded.positive[lit], encoded.negative[lit], calibration).reshape(shape)
+        else:
+            field = np.zeros((n, n_planes, self.n_outputs), np.float32)
+            if lit.any():
+                field[lit] = self._field(encoded.positive[lit], encoded.negative[lit], calibration)
         # Plane by plane, not by a matrix product, whose rounding depends on how many rows share the call.
-        result = field[:, 0] * weights[:, :1]
+        field *= weights[:, :, None]
+        result = field[:, 0]
         for k in range(1, n_planes):
-            result += field[:, k] * weights[:, k : k + 1]
+            result += field[:, k]
         return result
 
     def _field(self, positive: Bits, negative: Bits, calibration: Calibration) -> NDArray[np.float32]:
@@ -197,6 +204,7 @@ class OPU:
     def _warn_of_light(self, readings: NDArray[Any], calibration: Calibration, stacklevel: int) -> None:
         if not readings.size:
             return
+        readings = readings[:: -(-readings.size // LIGHT_SAMPLE)]
         saturated = saturated_fraction(readings, self.spec.saturation_dn)
         if saturated > SATURATION_WARNING:
             self._warn_once(
