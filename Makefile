@@ -2,7 +2,7 @@
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 ARGS ?=
 
-.PHONY: train compare test lint wheel-test picture clean
+.PHONY: train compare test lint wheel-test benchmark picture clean
 
 train: $(UV)  ## set up everything and train a network on handwritten digits through simulated light
 	$(UV) run opu train $(ARGS)
@@ -21,6 +21,9 @@ lint: $(UV)  ## style, types, layers
 
 wheel-test: $(UV)  ## build the wheel, install it elsewhere, use it from outside the tree
 	tests/wheel/smoke.sh $(abspath $(UV))
+
+benchmark: $(UV)  ## the engine against stored matrices and its rivals; a few minutes
+	$(UV) run python benchmarks/engine.py $(ARGS)
 
 picture: $(UV)  ## make README's picture again
 	$(UV) run opu compare --out build/picture

@@ -22,5 +22,5 @@ def announce_compilation() -> None:
         folder = getattr(getattr(kernel, "_cache", None), "cache_path", None)
         name = kernel.py_func.__name__
         if folder is None or not any(Path(folder).glob(f"*.{name}-*.nbi")):
-            log.warning("openopu: compiling its kernels for this machine (some 20 s, once; cached in %s)", folder)
+            log.warning("openopu: compiling its kernels for this machine (some 10 s, once; cached in %s)", folder)
             return

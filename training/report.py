@@ -36,7 +36,7 @@ def comparison_table(rows: Sequence[CompareRow]) -> Table:
     n_seeds = len(rows[0].results) if rows else 0
     table = Table(
         title=f"test accuracy, mean of {n_seeds} seed{'' if n_seeds == 1 else 's ± standard deviation'}; costs of one run",
-        caption="angle: to the true gradient, per sample and per batch; device time: simulated where the device is",
+        caption="angles to the gradient: per sample, per batch; a sim's device time is simulated",
         box=SIMPLE_HEAD,
     )
     table.add_column("method", no_wrap=True)
