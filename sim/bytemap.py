@@ -12,12 +12,13 @@ import llvmlite.binding as llvm
 import numpy as np
 from llvmlite import ir
 from numba import njit, types
-from numba.core import cgutils
+from numba.core import cgutils, config
 from numba.extending import intrinsic
 
 from .medium import GAUSSIAN_BYTES
 
-HAS_TABLE_LOOKUP = bool(llvm.get_host_cpu_features().get("avx512vbmi", False))
+# numba may be told to compile for another CPU than this one (NUMBA_CPU_NAME): then nothing of this one is assumed.
+HAS_TABLE_LOOKUP = bool(llvm.get_host_cpu_features().get("avx512vbmi", False)) and not config.CPU_NAME
 
 C1, C3, C5 = np.float32(1043 / 2**12), np.float32(-258 / 2**26), np.float32(228 / 2**41)
 

@@ -1,6 +1,9 @@
 """The compiled path against plain NumPy, bit for bit: any size, batch, shard, number of threads, uniform or weighted inputs."""
 
 import os
+import platform
+import subprocess
+import sys
 from concurrent.futures import ProcessPoolExecutor
 from itertools import pairwise
 from multiprocessing import get_context
@@ -119,6 +122,27 @@ def test_both_byte_maps_are_the_table():
         target = np.empty(256, np.int8)
         byte_map(source, target)
         assert np.array_equal(target, GAUSSIAN_BYTES)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="an x86-64 question")
+def test_a_plain_cpu_gives_the_same_readings(tmp_path):
+    """Compiled for x86-64 without any extension: no AVX, no table look-up, no fused multiply-add."""
+    code = (
+        "import numpy as np, sys; from opu.sim import bytemap; from opu.sim.device import SimulatedDevice; "
+        "from opu.sim.settings import SimSettings; from opu.device import Acquisition; "
+        "d = SimulatedDevice(SimSettings(n_inputs=40, n_outputs=300, seed=3)); d.open(); d.configure(Acquisition(1e-3)); "
+        "bits = np.random.default_rng(0).random((20, 41)) < 0.5; assert not bytemap.HAS_TABLE_LOOKUP; "
+        "np.save(sys.argv[1], np.concatenate([d.measure(bits), d.measure(bits[:1])]))"
+    )
+    plain = {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": "", "NUMBA_CACHE_DIR": str(tmp_path)}
+    command = [sys.executable, "-c", code, str(tmp_path / "readings.npy")]
+    subprocess.run(command, env=os.environ | plain, check=True, capture_output=True)
+    bits = np.random.default_rng(0).random((20, 41)) < 0.5
+    dev = device()
+    assert np.array_equal(
+        np.load(tmp_path / "readings.npy"), np.concatenate([dev.measure(bits), dev.measure(bits[:1])])
+    )
 
 
 @pytest.mark.parametrize("n", [0, -1, 1.5, True, 10_000])
