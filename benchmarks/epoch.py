@@ -24,8 +24,8 @@ ARGUMENTS = CHOICE.parse_args()
 for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[variable] = str(ARGUMENTS.threads)  # before NumPy is imported
 
-import itertools
 from importlib import import_module  # noqa: E402
+from itertools import pairwise  # noqa: E402
 
 import numpy as np  # noqa: E402
 
@@ -55,7 +55,7 @@ def torch_step() -> Callable[[np.ndarray, np.ndarray], None] | None:
         return None
     torch.set_num_threads(ARGUMENTS.threads)
     layers: list[Any] = []
-    for a, b in itertools.pairwise(SIZES):
+    for a, b in pairwise(SIZES):
         layers += [torch.nn.Linear(a, b), torch.nn.Tanh()]
     model = torch.nn.Sequential(*layers[:-1])
     optimiser = torch.optim.Adam(model.parameters(), 1e-3)

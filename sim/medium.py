@@ -7,7 +7,6 @@ weights is an exact integer: the same to the last bit for any tile, batch, threa
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,7 +18,6 @@ from .hashing import MAX_INDEX, words
 OUTPUTS_PER_WORD = 4
 TILE_INPUTS = 512
 TILE_OUTPUTS = 1024
-CACHE_BYTES = 128 * 2**20
 
 
 def _gaussian_bytes() -> NDArray[np.int8]:
@@ -45,7 +43,10 @@ def entries(seed: int, inputs: ArrayLike, outputs: range) -> NDArray[np.int8]:
 
 @dataclass(frozen=True)
 class DenseMedium:
-    """Every input coupled to every output by its own entry: the i.i.d. medium, the physics of a thick scatterer."""
+    """Every input coupled to every output by its own entry, the physics of a thick scatterer: the NumPy reference.
+
+    `light.DenseLight` is what the simulator runs; its kernels must give these integers.
+    """
 
     seed: int
     n_inputs: int
@@ -56,13 +57,6 @@ class DenseMedium:
         for name, value in (("n_inputs", self.n_inputs), ("n_outputs", self.n_outputs)):
             if not 1 <= value <= MAX_INDEX:
                 raise InputError(f"{name} = {value}: a medium has 1 to {MAX_INDEX} of them")
-
-    @cached_property
-    def _held(self) -> NDArray[np.float64] | None:
-        """The whole medium as (inputs, 2 outputs) where that is small; making it anew each time costs more."""
-        if 16 * self.n_inputs * self.n_outputs > CACHE_BYTES:
-            return None
-        return self._tile(np.arange(self.n_inputs), range(self.n_outputs))
 
     def _tile(self, inputs: NDArray[np.intp], outputs: range) -> NDArray[np.float64]:
         return entries(self.seed, inputs, outputs).reshape(len(inputs), -1).astype(np.float64)
@@ -75,9 +69,6 @@ class DenseMedium:
         active = np.flatnonzero(frames.any(axis=0))
         amplitudes = frames[:, active] * weights[active].astype(np.float64)
         result = np.zeros((len(frames), 2 * self.n_outputs))
-        if self._held is not None:
-            np.matmul(amplitudes, self._held[active] if len(active) < self.n_inputs else self._held, out=result)
-            return result.reshape(len(frames), self.n_outputs, 2)
         for start in range(0, self.n_outputs, TILE_OUTPUTS):
             outputs = range(start, min(start + TILE_OUTPUTS, self.n_outputs))
             block = result[:, 2 * outputs.start : 2 * outputs.stop]

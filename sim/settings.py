@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from opu.config import merged
 
+from .hashing import MAX_INDEX
+
 PRESET_NAMES = ("ideal", "typical", "harsh")
 Preset = Literal["ideal", "typical", "harsh"]
 
@@ -102,8 +104,8 @@ class LaserSettings(_Settings):
 class SimSettings(_Settings):
     """One simulated device."""
 
-    n_inputs: int = Field(ge=1, description="data inputs (the anchor comes on top)")
-    n_outputs: int = Field(ge=1, description="camera outputs")
+    n_inputs: int = Field(ge=1, le=MAX_INDEX, description="data inputs (the anchor comes on top)")
+    n_outputs: int = Field(ge=1, le=MAX_INDEX, description="camera outputs")
     preset: Preset = Field("typical", description="set of physical parameters that the others override")
     seed: Annotated[int, Field(ge=0, lt=2**64)] = Field(
         0, description="of the medium: the same seed is the same matrix"

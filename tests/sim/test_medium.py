@@ -66,10 +66,8 @@ def test_fields_are_exact_for_any_tiling_and_batch(seed, n_in, n_out, n, data):
     )
     weights = np.array(data.draw(st.lists(st.integers(0, 2**20), min_size=n_in, max_size=n_in)))
     expected = np.einsum("ni,ioc->noc", frames * weights, entries(seed, np.arange(n_in), range(n_out)).astype(np.int64))
-    held = DenseMedium(seed, n_in, n_out)
-    assert np.array_equal(held.fields(frames, weights), expected)
+    assert np.array_equal(DenseMedium(seed, n_in, n_out).fields(frames, weights), expected)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(medium, "CACHE_BYTES", 0)
         patch.setattr(medium, "TILE_INPUTS", 7)
         patch.setattr(medium, "TILE_OUTPUTS", 9)
         tiled = DenseMedium(seed, n_in, n_out)
