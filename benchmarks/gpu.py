@@ -44,7 +44,9 @@ def measure(medium: str, size: int, batch: int, repeats: int) -> dict[str, objec
     device = kind.build(kind.settings(**shape, seed=7, medium=medium, compute="cuda"))
     device.open()
     device.configure(Acquisition(1e-4))
-    frames = cp.packbits(cp.random.random((batch, size)) < 0.5, axis=1)
+    frames = cp.random.randint(0, 256, (batch, -(-size // 8)), dtype=cp.uint8)
+    if size % 8:
+        frames[:, -1] &= (0xFF << (8 - size % 8)) & 0xFF
     started = time.perf_counter()
     device.measure(frames)
     cp.cuda.Device().synchronize()

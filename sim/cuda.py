@@ -16,6 +16,7 @@ from cupy.cuda import cublas, device
 from cupyx.scipy import fft
 
 from opu.errors import DeviceError
+from opu.frames import packed_width
 
 from .camera import Camera
 from .hashing import keys
@@ -37,6 +38,14 @@ def require_gpu() -> None:
     """DeviceError, saying what to do, where no GPU answers."""
     if not cp.cuda.is_available():
         raise DeviceError('compute = "cuda": CuPy finds no usable GPU here; use compute = "cpu", or check the driver')
+
+
+def pack(frames: Array) -> Array:
+    """bool[n, n_inputs] on the device -> uint8[n, ceil(n_inputs / 8)]; CuPy packs flat arrays only."""
+    width = packed_width(frames.shape[1])
+    padded = cp.zeros((len(frames), 8 * width), cp.bool_)
+    padded[:, : frames.shape[1]] = frames
+    return cp.packbits(padded).reshape(len(frames), width)
 
 
 @lru_cache(maxsize=1)

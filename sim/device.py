@@ -188,9 +188,11 @@ class SimulatedDevice:
         """CuPy frames, bool or packed, in; CuPy readings out: nothing leaves the device."""
         import cupy as cp
 
+        from .cuda import pack
+
         n = self.spec.n_inputs
         if frames.dtype == cp.bool_ and frames.ndim == 2 and frames.shape[1] == n and len(frames):
-            packed = cp.packbits(frames, axis=1)
+            packed = pack(frames)
         elif frames.dtype == cp.uint8 and frames.ndim == 2 and frames.shape[1] == packed_width(n) and len(frames):
             packed = frames
         else:

@@ -91,3 +91,12 @@ def test_shards_on_the_gpu_are_the_whole():
     _, whole = pair()
     parts = [pair(outputs=cut)[1].measure(bits) for cut in ((0, 400), (400, 1301))]
     assert np.array_equal(np.concatenate(parts, axis=1), whole.measure(bits))
+
+
+def test_arrays_on_the_gpu_stay_there():
+    bits = np.random.default_rng(0).random((12, 301)) < 0.5
+    expected = pair()[0].measure(bits)
+    for frames in (cp.asarray(bits), cp.asarray(np.packbits(bits, axis=1))):
+        readings = pair()[1].measure(frames)
+        assert isinstance(readings, cp.ndarray)
+        assert np.array_equal(readings.get(), expected)
