@@ -15,7 +15,6 @@ import numpy as np
 from cupy.cuda import cublas, device
 from cupyx.scipy import fft
 
-from opu.errors import DeviceError
 from opu.frames import packed_width
 
 from .camera import Camera
@@ -32,12 +31,6 @@ EXACT_SUM = 2**24
 LOW_LEVELS = 64
 CUDA_R_32F, CUDA_R_16F, CUBLAS_COMPUTE_32F = 0, 2, 68
 Array = Any
-
-
-def require_gpu() -> None:
-    """DeviceError, saying what to do, where no GPU answers."""
-    if not cp.cuda.is_available():
-        raise DeviceError('compute = "cuda": CuPy finds no usable GPU here; use compute = "cpu", or check the driver')
 
 
 def pack(frames: Array) -> Array:

@@ -229,14 +229,20 @@ class SimulatedDevice:
 
 
 def _cuda_parts(medium: str, scene: Scene, camera: Camera) -> tuple[Any, Any]:
+    """The GPU's light and camera; DeviceError says what is missing: CuPy, a GPU, or a CUDA library."""
+    install = "pip install 'openopu[cuda12]' or 'openopu[cuda13]', after your driver"
     try:
-        from .cuda import CudaCamera, CudaDense, CudaStructured, require_gpu
+        import cupy as cp
+    except ImportError as error:
+        raise DeviceError(f'compute = "cuda" needs CuPy, which does not import ({error}): {install}') from None
+    if not cp.cuda.is_available():
+        raise DeviceError('compute = "cuda": CuPy finds no usable GPU here; use compute = "cpu", or check the driver')
+    try:
+        from .cuda import CudaCamera, CudaDense, CudaStructured
     except ImportError as error:
         raise DeviceError(
-            f"compute = \"cuda\" needs CuPy, which does not import ({error}): pip install 'openopu[cuda12]' or "
-            "'openopu[cuda13]', after your driver"
+            f'compute = "cuda": a CUDA library is missing ({str(error).splitlines()[0]}): {install}'
         ) from None
-    require_gpu()
     return (CudaDense(scene) if medium == "dense" else CudaStructured(scene)), CudaCamera(camera)
 
 

@@ -5,6 +5,7 @@ from opu.sim.settings import SimSettings
 from scipy import stats
 
 from opu.device import Acquisition
+from opu.errors import DeviceError
 from opu.exposure import auto_exposure
 
 
@@ -110,3 +111,17 @@ def test_noise_seed_changes_the_noise_and_not_the_medium():
     first, second = (readings(device(preset="typical", noise_seed=s), frames) for s in (1, 2))
     assert not np.array_equal(first, second)
     assert np.corrcoef(first.ravel(), second.ravel())[0, 1] > 0.99
+
+
+def test_a_missing_gpu_is_told_before_anything_opens():
+    dev = device(compute="cuda")
+    try:
+        import cupy
+
+        if cupy.cuda.is_available():
+            pytest.skip("a GPU is here")
+    except ImportError:
+        pass
+    with pytest.raises(DeviceError, match=r'compute = "cuda".*(openopu\[cuda12\]|use compute = "cpu")'):
+        dev.open()
+    assert not dev.status().is_open
