@@ -160,6 +160,17 @@ def test_saturation_is_seen_in_frames_of_either_sign(sign, retrieval):
     assert record[0].filename == __file__
 
 
+@pytest.mark.parametrize("period", [2, 3, 8, 64])
+def test_saturation_is_seen_whichever_frames_it_is_in(period):
+    """All frames but every `period`-th are far too bright, among more readings than are looked at one by one."""
+    x = np.ones((64, 200), dtype=bool)
+    x[::period, 4:] = False
+    with opu.open("sim", n_inputs=200, n_outputs=30_000) as o:
+        o.calibrate(fill=0.02)
+        with pytest.warns(Saturated):
+            o.transform(x)
+
+
 def test_an_exposure_set_behind_its_back_is_put_right():
     x = np.random.default_rng(0).random((6, 30)) < 0.5
     with opu.open("sim", **SMALL) as o:
