@@ -23,6 +23,11 @@ class DeviceSpec:
     A reading at or above `saturation_dn` is clipped (by the converter, or by a full well that fills before it does).
     `fingerprint` changes whenever the scattering matrix does, `response` whenever the same light reads differently
     (laser, optics, camera): a calibration made under another of either is refused.
+
+    `reference_arm` is a second beam onto the camera: "static" can be let in or shut, "phase" also stepped. Where outputs
+    are the pixels of a camera region, row by row, `output_shape` gives its (rows, columns), `grain_px` the diameter of a
+    speckle grain in pixels (0: outputs are independent) and `reference_tilt_cycles_per_px` the fringes' frequency along
+    rows and columns. `power_w` is what the device draws from the mains (0: unknown).
     """
 
     kind: str
@@ -43,6 +48,10 @@ class DeviceSpec:
     can_blank: bool = True
     packed_input: bool = True
     medium: str = "unknown"
+    output_shape: tuple[int, int] | None = None
+    grain_px: float = 0.0
+    reference_tilt_cycles_per_px: tuple[float, float] = (0.0, 0.0)
+    power_w: float = 0.0
 
     @property
     def n_data_inputs(self) -> int:
@@ -57,11 +66,16 @@ class DeviceSpec:
 
 @dataclass(frozen=True)
 class Acquisition:
-    """How frames are taken. `frame_time_s` None asks for the shortest; `light` False blanks the laser (dark frames)."""
+    """How frames are taken. `frame_time_s` None asks for the shortest; `light` False blanks the laser (dark frames).
+
+    `reference_rad`: phases of the reference arm, frame i of a measure() call under phase i modulo their number, which the
+    number of frames must be a multiple of (InputError); empty: the arm is shut. A static arm takes (0.0,) alone.
+    """
 
     exposure_s: float
     frame_time_s: float | None = None
     light: bool = True
+    reference_rad: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -79,6 +93,7 @@ class DeviceStatus:
     frames_dropped: int = 0
     saturated_fraction: float = 0.0
     device_seconds: float = 0.0
+    device_joules: float = 0.0
     acquisition: Acquisition | None = None
     message: str = ""
 

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from opu.device import Readings
 
+from .camera_settings import CameraSettings
 from .hashing import keys
 from .noise import READ_STREAM, exact_electrons, fast_electrons, read_noise_only, stream_seed
-from .settings import CameraSettings
 
 FAST_READ_NOISE_E = 1.0
 """Below this read noise the fast law's shape shows, and the exact one is used."""

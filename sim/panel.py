@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from opu.errors import InputError
 
-from .settings import DMDSettings, LaserSettings
+from .dmd_settings import DMDSettings
+from .laser_settings import LaserSettings
 
 MAX_LEVEL = 4095
 LAYOUT_SEED = 0

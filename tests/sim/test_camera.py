@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 from opu.sim.camera import Camera
-from opu.sim.settings import CameraSettings
+from opu.sim.camera_settings import CameraSettings
 
 
 def camera(**parameters) -> Camera:

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from opu.sim.camera import Camera
+from opu.sim.camera_settings import CameraSettings
 from opu.sim.hashing import keys, words
 from opu.sim.medium import DenseMedium, entries
 from opu.sim.noise import NORMAL_POLYNOMIAL, READ_STREAM, stream_seed
-from opu.sim.settings import CameraSettings
 
 HERE = Path(__file__).parent
 SOURCE = HERE.parents[1] / "sim" / "kernels.cu"

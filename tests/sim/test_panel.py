@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
+from opu.sim.dmd_settings import DMDSettings
+from opu.sim.laser_settings import LaserSettings
 from opu.sim.panel import beam_intensity, lay_out
-from opu.sim.settings import DMDSettings, LaserSettings
 
 from opu.errors import InputError
 

@@ -1,5 +1,6 @@
 import pytest
-from opu.sim.settings import PRESET_NAMES, PRESETS, SimSettings
+from opu.sim.presets import PRESET_NAMES, PRESETS
+from opu.sim.settings import SimSettings
 from pydantic import ValidationError
 
 SIZE = {"n_inputs": 4, "n_outputs": 8}
