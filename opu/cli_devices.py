@@ -1,0 +1,69 @@
+"""Commands about devices: their kinds, configs, spec and measured properties."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from opu.cli_options import ConfigOption, DeviceOption, JsonOption, SetOption, chosen
+from opu.errors import ConfigError
+
+
+def init(
+    path: Annotated[Path, typer.Argument(help="File to write.")] = Path("opu.toml"),
+    kind: Annotated[str, typer.Option(help="Kind of device to start with; `opu devices` lists them.")] = "sim",
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
+) -> None:
+    """Write a commented starter config."""
+    from opu.files import write_atomic
+    from opu.kinds import load_kind
+
+    if path.exists() and not force:
+        raise ConfigError(f"{path} exists; choose another name, or --force to overwrite it")
+    if not path.parent.is_dir():
+        raise ConfigError(f"{path.parent} is not a folder; make it first")
+    write_atomic(path, starter_config(load_kind(kind).starter))
+    typer.echo(f"wrote {path}; try: opu info --config {path}")
+
+
+def devices(config: ConfigOption = None) -> None:
+    """List the kinds of device installed here, and the profiles of a config file."""
+    from opu.kinds import kind_names, load_kind
+
+    typer.echo("kinds")
+    for name in kind_names():
+        typer.echo(f"  {name:12} {load_kind(name).summary}")
+    if config is not None:
+        loaded = load_config(config)
+        typer.echo(f"profiles in {config}")
+        for name, profile in loaded.devices.items():
+            chosen = "*" if name == loaded.device else " "
+            typer.echo(f"{chosen} {name:12} kind {profile.get('kind', '(missing)')}")
+
+
+def info(
+    config: ConfigOption = None,
+    device: DeviceOption = None,
+    overrides: SetOption = None,
+    calibrate: Annotated[bool, typer.Option("--calibrate", help="Calibrate, and print what was measured.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Open a device and print its spec and status."""
+    import_module("opu.inspection").show(chosen(config, device, overrides), calibrate=calibrate, as_json=as_json)
+
+
+def starter_config(body: str, name: str = "d") -> str:
+    """A commented config file with one profile called `name`, whose table's body a device kind wrote."""
+    return (
+        "# openopu configuration. Every command that needs a device takes --config with this file.\n"
+        "# One word chooses the device: here, in OPU_DEVICE, or by --device.\n"
+        f'device = "{name}"\n\n'
+        f"[devices.{name}]\n{body.format(name=name)}\n"
+        "[train]\n"
+        '# method = "dfa"            # "bp", "dfa" or "shallow"\n'
+        "# epochs = 20\n"
+        "# learning_rate = 1e-3\n"
+    )
