@@ -31,6 +31,7 @@ def init(
 
 def devices(config: ConfigOption = None) -> None:
     """List the kinds of device installed here, and the profiles of a config file."""
+    from opu.config import load_config
     from opu.kinds import kind_names, load_kind
 
     typer.echo("kinds")
@@ -40,8 +41,8 @@ def devices(config: ConfigOption = None) -> None:
         loaded = load_config(config)
         typer.echo(f"profiles in {config}")
         for name, profile in loaded.devices.items():
-            chosen = "*" if name == loaded.device else " "
-            typer.echo(f"{chosen} {name:12} kind {profile.get('kind', '(missing)')}")
+            mark = "*" if name == loaded.device else " "
+            typer.echo(f"{mark} {name:12} kind {profile.get('kind', '(missing)')}")
 
 
 def info(
