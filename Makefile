@@ -2,7 +2,7 @@
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 ARGS ?=
 
-.PHONY: train compare test lint wheel-test benchmark picture clean
+.PHONY: train compare test lint wheel-test benchmark bench-sweep picture clean
 
 train: $(UV)  ## set up everything and train a network on handwritten digits through simulated light
 	$(UV) run opu train $(ARGS)
@@ -24,6 +24,9 @@ wheel-test: $(UV)  ## build the wheel, install it elsewhere, use it from outside
 
 benchmark: $(UV)  ## the engine against stored matrices and its rivals; a few minutes
 	$(UV) run python benchmarks/engine.py $(ARGS)
+
+bench-sweep: $(UV)  ## sizes 2^12 to 2^20, every rival and the floor: table, JSON and plot; ten minutes
+	$(UV) run python benchmarks/sweep.py --json benchmarks/results/sweep.json --plot benchmarks/results/sweep.png $(ARGS)
 
 picture: $(UV)  ## make README's picture again
 	$(UV) run opu compare --out build/picture

@@ -5,21 +5,22 @@
 Peers: a stored matrix as two float32 products (the baseline) or one complex64 product; scikit-learn's Gaussian projection;
 PyTorch where it is installed; the archived OPU simulator (lightonml 1.4.3, transcribed: |x @ M|^2 with a stored complex
 matrix, its two lines of arithmetic). Inputs are binary, half of them on; entries of ours are hashed on the fly, every time.
+One thread is timed by CPU time.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import platform
 import resource
 import sys
 import time
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+from machine import cpu_name, pin_threads
 
 CHOICE = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 CHOICE.add_argument("--threads", type=int, default=1, help="threads of ours and of every peer")
@@ -30,48 +31,13 @@ CHOICE.add_argument(
 CHOICE.add_argument("--json", type=Path)
 CHOICE.add_argument("--plot", type=Path)
 ARGUMENTS = CHOICE.parse_args() if __name__ == "__main__" else CHOICE.parse_args([])
-for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ[variable] = str(ARGUMENTS.threads)  # before NumPy is imported
+pin_threads(ARGUMENTS.threads)
 
 import numpy as np  # noqa: E402
+from contenders import archived_matrix, archived_transform, light_only, simulator  # noqa: E402
+from timing import median_s  # noqa: E402
 
 import opu  # noqa: E402
-from opu.kinds import load_kind  # noqa: E402
-
-
-def median_s(work: Callable[[], Any], repeats: int = 5) -> float:
-    """Median seconds after one warm-up."""
-    work()
-    times = []
-    for _ in range(repeats):
-        started = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - started)
-    return float(np.median(times))
-
-
-def simulator(n_inputs: int, n_outputs: int, medium: str = "dense", **parameters: Any) -> Any:
-    """An open device without anchor, exposed."""
-    kind = load_kind("sim")
-    panel = {"columns": 1024, "rows": -(-n_inputs // 1024), "contrast_ratio": None}
-    settings = {
-        "n_inputs": n_inputs,
-        "n_outputs": n_outputs,
-        "medium": medium,
-        "anchor_share": 0.0,
-        "dmd": panel,
-        "seed": 7,
-    }
-    device = kind.build(kind.settings(**{"preset": "typical", "laser": {"profile": "flat"}, **settings, **parameters}))
-    device.open()
-    device.configure(opu.Acquisition(1e-4))
-    return device
-
-
-def light_only(device: Any, frames: np.ndarray) -> Callable[[], None]:
-    """The engine without the camera: what a stored matrix product does."""
-    packed, anchored = np.packbits(frames, axis=1), np.zeros(len(frames), np.float32)
-    return lambda: device._light.expose(packed, anchored, 50.0, lambda *_: None)
 
 
 def against_stored(n: int, batch: int, n_outputs: int) -> dict[str, Any]:
@@ -89,7 +55,7 @@ def against_stored(n: int, batch: int, n_outputs: int) -> dict[str, Any]:
         "outputs": n_outputs,
         "baseline_ms": baseline * 1e3,
         "complex64": median_s(lambda: single @ matrix, 3) / baseline,
-        "lightonml": median_s(partial(_archived_transform, x, matrix), 3) / baseline,
+        "lightonml": median_s(partial(archived_transform, x, matrix), 3) / baseline,
         "torch": _torch(x, real, imaginary, baseline),
         "weighted": median_s(light_only(simulator(n, n_outputs, laser={"profile": "gaussian"}), frames), 3) / baseline,
         "ours": median_s(light_only(simulator(n, n_outputs), frames)) / baseline,
@@ -111,10 +77,9 @@ def against_archived(n: int, batch: int) -> dict[str, Any]:
     frames = np.random.default_rng(0).random((batch, n)) < 0.5
     x = frames.astype(np.float32)
     started = time.perf_counter()
-    rng, std = np.random.RandomState(0), 1 / np.sqrt(n)
-    matrix = rng.normal(0.0, std, (n, n)).astype(np.float32) + 1.0j * rng.normal(0.0, std, (n, n)).astype(np.float32)
+    matrix = archived_matrix(n, n, 0)
     their_setup = time.perf_counter() - started
-    theirs = median_s(partial(_archived_transform, x, matrix), 3)
+    theirs = median_s(partial(archived_transform, x, matrix), 3)
     their_bytes = matrix.nbytes
     del matrix
     started = time.perf_counter()
@@ -139,11 +104,6 @@ def against_archived(n: int, batch: int) -> dict[str, Any]:
         # One real projection; the two of a complex medium take twice that.
         row["sklearn_ratio"] = ours / (2 * median_s(lambda: projection.transform(x), 3))
     return row
-
-
-def _archived_transform(x: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    intensity: np.ndarray = np.abs(np.dot(x, matrix)) ** 2
-    return intensity
 
 
 def feedback_overhead(n_outputs: int) -> dict[str, Any]:
@@ -194,7 +154,7 @@ def main() -> None:
     """Print every table; write JSON and the plot where asked."""
     opu.set_num_threads(ARGUMENTS.threads)
     machine = {
-        "cpu": _cpu(),
+        "cpu": cpu_name(),
         "python": platform.python_version(),
         "numpy": np.__version__,
         "threads": ARGUMENTS.threads,
@@ -238,7 +198,13 @@ def main() -> None:
             f"{row['over_three_ffts']:.2f} x three FFTs; first call of a seed {row['first_call_s'] * 1e3:.0f} ms",
             flush=True,
         )
-    result = {"machine": machine, "stored": rows, "archived": archived, "camera_ns": camera, "feedback": feedback}
+    result: dict[str, Any] = {
+        "machine": machine,
+        "stored": rows,
+        "archived": archived,
+        "camera_ns": camera,
+        "feedback": feedback,
+    }
     result["structured"] = sizes
     if ARGUMENTS.huge:
         result["huge"] = [_in_own_process(medium) for medium in ("structured", "dense")]
@@ -264,12 +230,6 @@ def _in_own_process(medium: str) -> dict[str, Any]:
     )
     row: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return row
-
-
-def _cpu() -> str:
-    info = Path("/proc/cpuinfo")
-    names = [line for line in info.read_text().splitlines() if line.startswith("model name")] if info.exists() else []
-    return names[0].partition(":")[2].strip() if names else platform.processor() or platform.machine()
 
 
 def _plot(rows: list[dict[str, Any]], machine: dict[str, Any], path: Path) -> None:
