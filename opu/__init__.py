@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from opu.anchor import Anchor as Anchor
     from opu.calibration import Calibration as Calibration
     from opu.device import Acquisition as Acquisition
     from opu.device import Device as Device
@@ -33,10 +34,11 @@ if TYPE_CHECKING:
     from opu.errors import Saturated as Saturated
     from opu.errors import TooDark as TooDark
     from opu.factory import open as open
+    from opu.holography import Holography as Holography
     from opu.kinds import DeviceKind as DeviceKind
+    from opu.phase_stepping import PhaseStepping as PhaseStepping
     from opu.pooling import PooledDevice as PooledDevice
     from opu.processor import OPU as OPU
-    from opu.retrieval import Anchor as Anchor
     from opu.retrieval import Difference as Difference
     from opu.shard import Seekable as Seekable
     from opu.shard import Shard as Shard
@@ -48,6 +50,7 @@ __version__ = "0.1.0"
 
 # Loaded at first use, so that `opu --help` and a config check do not wait for NumPy and SciPy.
 _HOMES = {
+    "opu.anchor": ["Anchor"],
     "opu.calibration": ["Calibration"],
     "opu.device": ["Acquisition", "Device", "DeviceSpec", "DeviceStatus"],
     "opu.encodings": ["Binary", "BitPlanes", "Ternary"],
@@ -66,10 +69,12 @@ _HOMES = {
         "TooDark",
     ],
     "opu.factory": ["open"],
+    "opu.holography": ["Holography"],
     "opu.kinds": ["DeviceKind"],
+    "opu.phase_stepping": ["PhaseStepping"],
     "opu.pooling": ["PooledDevice"],
     "opu.processor": ["OPU"],
-    "opu.retrieval": ["Anchor", "Difference"],
+    "opu.retrieval": ["Difference"],
     "opu.threads": ["get_num_threads", "set_num_threads"],
     "opu.shard": ["Seekable", "Shard"],
     "opu.sharding": ["ShardedDevice"],

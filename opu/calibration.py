@@ -3,31 +3,31 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields
-from functools import cached_property
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from array_api_compat import device as device_of
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from opu.arrays import Array, namespace
 from opu.device import Acquisition, DeviceSpec
 from opu.errors import CalibrationError
 from opu.files import write_atomic
+from opu.reference import Reference
 
-FORMAT = "openopu-calibration-1"
+FORMAT = "openopu-calibration-2"
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """Dark frame, exposures, anchor reference and scale of one device and one medium.
+    """Dark frame, exposure for plain frames, and the reference of one kind of interferometry, of one device and one medium.
 
-    dark_dn: float32[n_outputs], laser blanked. intensity / linear: acquisitions for data alone and for anchor + data
-    (linear None: no anchor). *_dn_per_input: mean reading that one data input adds, DN. anchor_dn: float32[n_outputs],
-    reading of the anchor alone, dark removed. scale: DN^(1/2) per unit of B e, with its relative standard error.
-    snr: signal variance over noise variance of one four-frame projection at the reported fill.
+    dark_dn: float32[n_outputs], laser blanked. intensity: acquisition for data alone; intensity_dn_per_input: mean reading that
+    one data input adds, DN. reference: None where no interferometry was calibrated.
     """
 
     device: str
@@ -40,34 +40,28 @@ class Calibration:
     intensity: Acquisition
     intensity_dn_per_input: float
     intensity_saturated: float
-    linear: Acquisition | None = None
-    linear_dn_per_input: float = 0.0
-    linear_saturated: float = 0.0
-    anchor_dn: NDArray[np.float32] | None = None
-    anchor_floor_dn: float = 0.0
-    scale: float = 1.0
-    scale_relative_error: float = 0.0
-    snr: float = 0.0
+    reference: Reference | None = None
     frames_used: int = 0
 
-    @property
-    def held_back(self) -> float:
-        """Fraction of outputs whose anchor is darker than the floor: their projection is scaled down, not amplified noise."""
-        return 0.0 if self.anchor_dn is None else float(np.mean(self.anchor_dn < self.anchor_floor_dn))
-
-    def dark_limit(self, dtype: np.dtype[Any]) -> NDArray[Any]:
-        """Readings up to here, within 1 DN of the dark level, cannot be told from it: (n_outputs,) of the readings' type."""
-        limit: NDArray[Any] = np.floor(self.dark_dn + 1.0).astype(dtype)
-        return limit
-
-    @cached_property
-    def row_gain(self) -> NDArray[np.float32]:
-        """float32[n_outputs], 1 / (scale sqrt(max(anchor, floor))): turns an anchored difference in DN into B e."""
-        if self.anchor_dn is None:
+    def reference_for(self, probe: str) -> Reference:
+        """The reference measured by that kind of retrieval; CalibrationError where it is another or none."""
+        if self.reference is None or self.reference.probe != probe:
+            has = "has no reference" if self.reference is None else f"was made for {self.reference.probe!r}"
             raise CalibrationError(
-                "this calibration has no anchor reference: the device had no anchor when it was made"
+                f"the calibration of {self.device} {has}, and this retrieval needs one by {probe!r}; call calibrate() on the "
+                "OPU in use"
             )
-        return (1.0 / (self.scale * np.sqrt(np.maximum(self.anchor_dn, self.anchor_floor_dn)))).astype(np.float32)
+        return self.reference
+
+    def dark_limit(self, dtype: Any) -> Array:
+        """Readings up to here, within 1 DN of the dark level, cannot be told from it: (n_outputs,) of the readings' type."""
+        xp = namespace(self.dark_dn)
+        return xp.astype(xp.floor(self.dark_dn + 1.0), dtype)
+
+    def beside(self, x: Array) -> Calibration:
+        """This calibration with its arrays in x's namespace and on x's device."""
+        dark = namespace(x).asarray(self.dark_dn, device=device_of(x))
+        return replace(self, dark_dn=dark, reference=None if self.reference is None else self.reference.beside(x))
 
     def check(self, spec: DeviceSpec) -> None:
         """CalibrationError unless this calibration was made on that device and medium."""
@@ -91,29 +85,27 @@ class Calibration:
             f"  intensity: exposure {self.intensity.exposure_s * 1e6:.0f} µs, "
             f"{self.intensity_dn_per_input:.3g} DN per input, {self.intensity_saturated:.2%} saturated",
         ]
-        if self.linear is not None and self.anchor_dn is not None:
+        r = self.reference
+        if r is not None:
             lines += [
-                f"  linear: exposure {self.linear.exposure_s * 1e6:.0f} µs, anchor {self.anchor_dn.mean():.1f} DN, "
-                f"{self.linear_dn_per_input:.3g} DN per input, {self.linear_saturated:.2%} saturated",
-                f"  scale known to {self.scale_relative_error:.1%}, signal-to-noise {self.snr:.3g} per projection, "
-                f"{self.held_back:.1%} of outputs held back (dark anchor)",
+                f"  linear ({r.probe}): exposure {r.acquisition.exposure_s * 1e6:.0f} µs, reference "
+                f"{r.reference_dn.mean():.1f} DN, {r.dn_per_input:.3g} DN per input, {r.saturated:.2%} saturated",
+                f"  scale known to {r.scale_relative_error:.1%}, signal-to-noise {r.snr:.3g} per projection, "
+                f"{r.held_back:.1%} of rows held back (dark reference)",
             ]
         return "\n".join(lines)
 
     def save(self, path: Path | str) -> None:
         """Write a safetensors file, atomically: arrays as tensors, the rest as JSON in its metadata."""
         arrays = {"dark_dn": self.dark_dn}
-        if self.anchor_dn is not None:
-            arrays["anchor_dn"] = self.anchor_dn
+        if self.reference is not None:
+            arrays["reference_dn"] = self.reference.reference_dn
         write_atomic(path, save(arrays, metadata={"format": FORMAT, "calibration": json.dumps(self.summary())}))
 
     def summary(self) -> dict[str, Any]:
         """Everything but the arrays, JSON-safe."""
-        plain = {field.name: getattr(self, field.name) for field in fields(self)}
-        for name in ("dark_dn", "anchor_dn"):
-            del plain[name]
-        for name in ("intensity", "linear"):
-            plain[name] = asdict(plain[name]) if plain[name] is not None else None
+        plain = _plain(self, "dark_dn", "reference")
+        plain["reference"] = None if self.reference is None else _plain(self.reference, "reference_dn")
         return plain
 
     @classmethod
@@ -131,8 +123,20 @@ class Calibration:
             )
         try:
             plain = json.loads(metadata["calibration"])
-            for name in ("intensity", "linear"):
-                plain[name] = Acquisition(**plain[name]) if plain[name] is not None else None
+            plain["intensity"] = _acquisition(plain["intensity"])
+            if plain["reference"] is not None:
+                table = plain["reference"] | {"acquisition": _acquisition(plain["reference"]["acquisition"])}
+                plain["reference"] = Reference(**table, reference_dn=arrays.pop("reference_dn"))
             return cls(**plain, **arrays)
         except (KeyError, TypeError, ValueError) as error:
             raise CalibrationError(f"calibration {path} is incomplete ({error!r}): calibrate again") from None
+
+
+def _plain(record: Calibration | Reference, *without: str) -> dict[str, Any]:
+    """A record's fields, JSON-safe, without some."""
+    plain = {field.name: getattr(record, field.name) for field in fields(record) if field.name not in without}
+    return {key: asdict(value) if isinstance(value, Acquisition) else value for key, value in plain.items()}
+
+
+def _acquisition(table: dict[str, Any]) -> Acquisition:
+    return Acquisition(**{**table, "reference_rad": tuple(table.get("reference_rad", ()))})

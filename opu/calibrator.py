@@ -2,32 +2,37 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from opu.anchor import with_anchor
 from opu.calibration import Calibration
 from opu.device import Acquisition, Device, DeviceSpec
-from opu.errors import CalibrationError, InputError
+from opu.errors import CalibrationError, CapabilityError, InputError
 from opu.exposure import TARGET_LEVEL, auto_exposure, blanked, saturated_fraction
-from opu.retrieval import Anchor, with_anchor
+from opu.reference import Reference
+from opu.retrieval import Interferometry, Retrieval, default_retrieval
 
 Bits = NDArray[np.bool_]
 
 N_DARK = 16
-N_ANCHOR = 64
+N_REFERENCE = 64
 N_LEAK = 8
+BRIGHT_TAIL, MOST_LEVEL = 0.9997, 0.7
 MAX_SCALE_ERROR = 0.5
 MAX_DARK_ROUNDS = 4
 QUANTISATION_VARIANCE_DN2 = 1 / 12
 
 
-def calibrate(device: Device, *, fill: float = 0.5, seed: int = 0) -> Calibration:
-    """Measure everything an OPU needs, with random probes that switch on the fraction `fill` of the data inputs.
+def calibrate(device: Device, *, fill: float = 0.5, seed: int = 0, retrieval: Retrieval | None = None) -> Calibration:
+    """Measure what an OPU with that retrieval (None: the device's default) needs.
 
-    `fill` should resemble the data: exposures are chosen for it, and brighter frames saturate. The device is open.
+    Random probes switch on the fraction `fill` of the data inputs: it should resemble the data, since exposures are
+    chosen for it and brighter frames saturate. The device is open.
     Raises CalibrationError (too dark, too bright) and InputError (fill outside (0, 1]).
     """
     if not 0 < fill <= 1:
@@ -53,18 +58,33 @@ def calibrate(device: Device, *, fill: float = 0.5, seed: int = 0) -> Calibratio
         intensity_saturated=saturated_fraction(readings, spec.saturation_dn),
         frames_used=shown + N_DARK + N_LEAK,
     )
-    return partial if spec.anchor_input is None else _with_anchor_reference(device, partial, rng)
+    chosen = default_retrieval(spec) if retrieval is None else retrieval
+    if not isinstance(chosen, Interferometry):
+        return partial
+    try:
+        chosen.check(spec)
+    except CapabilityError:
+        if retrieval is not None and spec.anchor_input is not None:
+            raise
+        return partial
+    return _with_reference(device, partial, chosen.probe, rng)
 
 
 def _exposed(
-    device: Device, frames: Bits, dark: NDArray[np.float32], purpose: str
+    device: Device, frames: Bits, dark: NDArray[np.float32], purpose: str, reference_rad: tuple[float, ...] = ()
 ) -> tuple[Acquisition, NDArray[Any], int, NDArray[np.float32]]:
     """Exposure, readings, frames shown and the dark frame at that exposure, whose thermal electrons are not light."""
-    spec, shown = device.spec, 0
+    spec, shown, level = device.spec, 0, None
     for _ in range(MAX_DARK_ROUNDS):
         assumed = float(dark.mean())
-        acquisition, readings, more = auto_exposure(device, frames, assumed, purpose=purpose)
+        acquisition, readings, more = auto_exposure(device, frames, assumed, level, purpose, reference_rad)
         shown += more
+        if reference_rad and level is None:
+            # A strong even reference is no speckle: its bright tail is short, and more of the range can be used.
+            light = readings - assumed
+            level = float(np.clip(light.mean() / np.quantile(light, BRIGHT_TAIL), TARGET_LEVEL, MOST_LEVEL))
+            acquisition, readings, more = auto_exposure(device, frames, assumed, level, purpose, reference_rad)
+            shown += more
         if not spec.can_blank:
             break
         dark = _mean_frame(device, spec, blanked(acquisition), N_DARK)
@@ -80,71 +100,84 @@ class _Signal(NamedTuple):
     noise_dn2: float
 
 
-def _with_anchor_reference(device: Device, partial: Calibration, rng: np.random.Generator) -> Calibration:
+def _with_reference(
+    device: Device, partial: Calibration, probe: Interferometry, rng: np.random.Generator
+) -> Calibration:
+    """The reference alone, then random signed probes shown twice, whose noise is independent."""
     spec, fill = device.spec, partial.fill
-    anchored = with_anchor(_random_frames(rng, spec, fill, _n_probes(spec, 4096, least=4)), spec, True)
-    acquisition, readings, shown, dark = _exposed(device, anchored, partial.dark_dn, "frames with the anchor on")
+    probes = _random_frames(rng, spec, fill, _n_probes(spec, 4096, least=4))
+    # The first frames of a plane are x+ with the reference, under each of its phases.
+    bright = probe.frames(probes, probes, spec)[:, : max(1, len(probe.reference_rad))]
+    acquisition, readings, shown, dark = _exposed(
+        device,
+        bright.reshape(-1, spec.n_inputs),
+        partial.dark_dn,
+        f"frames of {probe.kind}, with the reference on",
+        probe.reference_rad,
+    )
+    alone = probe.reference_frames(N_REFERENCE, probes, spec)
     device.configure(acquisition)
-    nothing = np.zeros((N_ANCHOR, spec.n_data_inputs), dtype=np.bool_)
-    anchor = device.measure(with_anchor(nothing, spec, True)).mean(axis=0, dtype=np.float64) - dark
-    off = _mean_frame(device, spec, acquisition, N_LEAK)
+    reference_dn = probe.reference_dn(device.measure(alone).mean(axis=0, dtype=np.float64) - dark, spec)
+    off = _mean_frame(device, spec, replace(acquisition, reference_rad=()), N_LEAK)
 
     positive, negative = _signed_probes(rng, spec, fill, _n_probes(spec, 16384, least=8, most=64))
-    four = Anchor(4)
+    device.configure(acquisition)
     first, second = (
-        device.measure(four.frames(positive, negative, spec).reshape(-1, spec.n_inputs)).reshape(
-            len(positive), 4, spec.n_outputs
+        probe.interference(
+            device.measure(probe.frames(positive, negative, spec).reshape(-1, spec.n_inputs)).reshape(
+                len(positive), -1, spec.n_outputs
+            ),
+            spec,
         )
         for _ in range(2)
     )
     n_on = positive.sum(axis=1) + negative.sum(axis=1)
-    signal = _signal(first, second, anchor, n_on)
+    signal = _signal(first, second, reference_dn, n_on, probe.noise_gain)
     if not signal.power > 0 or signal.relative_error > MAX_SCALE_ERROR:
         raise CalibrationError(
             f"{spec.kind} device {spec.serial!r}: projections cannot be told from noise (signal {signal.power:.2g} DN per "
             f"input, known to {abs(signal.relative_error):.0%}, noise {signal.noise_dn2**0.5:.2g} DN per difference): give "
             f"the data more of the light (anchor share is {spec.anchor_share:.1%}), use fewer inputs, or a better camera"
         )
-    scale = float(np.sqrt(signal.power))
     signal_dn = signal.power * float(n_on.mean())
-    return Calibration(
-        **{
-            **partial.__dict__,
-            "linear": acquisition,
-            "linear_dn_per_input": _per_input(
-                np.concatenate([first[:, 2], first[:, 3]]), off, np.concatenate([positive, negative])
-            ),
-            "linear_saturated": saturated_fraction(readings, spec.saturation_dn),
-            "anchor_dn": anchor.astype(np.float32),
-            # A row's gain 1/sqrt(R) is worth having while its signal R * signal_dn exceeds its noise, and while R is
-            # the anchor's own light: the mirrors' leak adds a field of its own, and may nearly cancel the anchor's.
-            "anchor_floor_dn": max(signal.noise_dn2 / signal_dn, float(off.mean() - dark.mean())),
-            "scale": scale,
-            "scale_relative_error": signal.relative_error,
-            "snr": signal_dn * float(anchor.mean()) / signal.noise_dn2,
-            "frames_used": partial.frames_used + shown + N_ANCHOR + N_LEAK + 2 * 4 * len(positive),
-        }
+    reference = Reference(
+        probe=probe.kind,
+        acquisition=acquisition,
+        # E interference^2 = signal_gain * reference * signal light, which is what one more input adds to a reading.
+        dn_per_input=signal.power / probe.signal_gain(spec),
+        saturated=saturated_fraction(readings, spec.saturation_dn),
+        reference_dn=reference_dn.astype(np.float32),
+        # A row's gain 1/sqrt(R) is worth having while its signal R * signal_dn exceeds its noise, and while R is
+        # the reference's own light: the mirrors' leak adds a field of its own, and may nearly cancel the anchor's.
+        floor_dn=max(signal.noise_dn2 / signal_dn, float(off.mean() - dark.mean())),
+        scale=float(np.sqrt(signal.power)),
+        scale_relative_error=signal.relative_error,
+        snr=signal_dn * float(reference_dn.mean()) / signal.noise_dn2,
     )
+    frames = shown + len(alone) + N_LEAK + 2 * probe.frames_per_plane * len(positive)
+    return replace(partial, reference=reference, frames_used=partial.frames_used + frames)
 
 
-def _signal(first: NDArray[Any], second: NDArray[Any], anchor: NDArray[np.float64], n_on: NDArray[Any]) -> _Signal:
-    """Power per input of difference / sqrt(anchor), from two measurements of the same probes, whose noise is independent.
+def _signal(
+    first: NDArray[np.float32],
+    second: NDArray[np.float32],
+    reference: NDArray[np.float64],
+    n_on: NDArray[Any],
+    noise_gain: float,
+) -> _Signal:
+    """Power per input of interference / sqrt(reference), from two measurements of the same probes, whose noise is independent.
 
-    Only rows with a bright anchor are used: the anchor's intensity is independent of B, so this does not bias it.
+    Only rows with a bright reference are used: its intensity is independent of B, so this does not bias it.
     """
-    differences = [
-        (reading[:, 0].astype(np.float64) - reading[:, 1]) - (reading[:, 2].astype(np.float64) - reading[:, 3])
-        for reading in (first, second)
-    ]
-    noise = float(np.mean((differences[0] - differences[1]) ** 2)) / 2
-    bright = anchor >= min(0.25 * anchor.mean(), anchor.max())
-    product = differences[0][:, bright] * differences[1][:, bright] / anchor[bright]
+    noise = float(np.mean((first.astype(np.float64) - second) ** 2)) / 2
+    bright = reference >= min(0.25 * reference.mean(), reference.max())
+    product = first[:, bright].astype(np.float64) * second[:, bright] / reference[bright]
     per_row = product.sum(axis=0) / n_on.sum()
     power = float(per_row.mean())
     n_rows = int(bright.sum())
     # Rows are independent; within a row the probes share one B, so rows are what is counted.
     spread = float(per_row.std(ddof=1)) / np.sqrt(n_rows) if n_rows > 1 else power
-    return _Signal(power, 0.5 * spread / power, max(noise, 4 * QUANTISATION_VARIANCE_DN2))
+    return _Signal(power, float(0.5 * spread / power), max(noise, noise_gain * QUANTISATION_VARIANCE_DN2))
 
 
 def _n_probes(spec: DeviceSpec, readings: int, least: int, most: int = 256) -> int:

@@ -22,7 +22,8 @@ class DeviceSpec:
     (None: the device has none) and `anchor_share` the fraction of the illuminating power that its mirrors receive.
     A reading at or above `saturation_dn` is clipped (by the converter, or by a full well that fills before it does).
     `fingerprint` changes whenever the scattering matrix does, `response` whenever the same light reads differently
-    (laser, optics, camera): a calibration made under another of either is refused.
+    (laser, optics, camera): a calibration made under another of either is refused. `frame_arrays` names the kinds of
+    array that measure() takes, NumPy's always: readings come back as the kind of the frames, on their device.
 
     `reference_arm` is a second beam onto the camera: "static" can be let in or shut, "phase" also stepped. Where outputs
     are the pixels of a camera region, row by row, `output_shape` gives its (rows, columns), `grain_px` the diameter of a
@@ -52,6 +53,7 @@ class DeviceSpec:
     grain_px: float = 0.0
     reference_tilt_cycles_per_px: tuple[float, float] = (0.0, 0.0)
     power_w: float = 0.0
+    frame_arrays: tuple[str, ...] = ("numpy",)
 
     @property
     def n_data_inputs(self) -> int:
@@ -123,7 +125,8 @@ class Device(Protocol):
         """Show frames and read the camera.
 
         frames: bool[n, n_inputs], or uint8[n, ceil(n_inputs / 8)] packed most significant bit first, padding bits 0.
-        Returns readings in DN, shape (n, n_outputs), dtype `spec.reading_dtype`. InputError for anything else.
+        Returns readings in DN, shape (n, n_outputs), dtype `spec.reading_dtype`. InputError for anything else. NumPy
+        arrays, and those of other kinds that `spec.frame_arrays` names.
         """
         ...
 

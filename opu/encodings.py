@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
-import numpy as np
-from numpy.typing import NDArray
+from array_api_compat import device as device_of
 
+from opu.arrays import Array, namespace
 from opu.errors import ConfigError, EncodingWarning, InputError
 from opu.validation import choose
 
@@ -18,19 +18,20 @@ from opu.validation import choose
 class Encoded:
     """Planes of an encoded batch: x ~ scale[:, None] * sum_k weights[k] * (positive[:, k] - negative[:, k]).
 
-    positive, negative: bool[n, n_planes, n_inputs]; weights: float64[n_planes]; scale: float64[n], 0 where x is 0.
+    positive, negative: bool[n, n_planes, n_inputs]; weights: float64[n_planes]; scale: float64[n], 0 where x is 0; all of
+    x's kind and on its device.
     """
 
-    positive: NDArray[np.bool_]
-    negative: NDArray[np.bool_]
-    weights: NDArray[np.float64]
-    scale: NDArray[np.float64]
+    positive: Array
+    negative: Array
+    weights: Array
+    scale: Array
 
-    def decoded(self) -> NDArray[np.float64]:
+    def decoded(self) -> Array:
         """The vectors that the frames stand for, float64[n, n_inputs]."""
-        signed = self.positive.astype(np.float64) - self.negative
-        total: NDArray[np.float64] = np.einsum("k,nki->ni", self.weights, signed)
-        return self.scale[:, None] * total
+        xp = namespace(self.positive)
+        signed = xp.astype(self.positive, xp.float64) - xp.astype(self.negative, xp.float64)
+        return self.scale[:, None] * xp.sum(self.weights[None, :, None] * signed, axis=1)
 
 
 @runtime_checkable
@@ -47,11 +48,11 @@ class Encoding(Protocol):
         """Signed planes per row."""
         ...
 
-    def check(self, x: NDArray[np.float64]) -> None:
+    def check(self, x: Array) -> None:
         """InputError if x, finite float64[n, n_inputs], cannot be encoded."""
         ...
 
-    def encode(self, x: NDArray[np.float64]) -> Encoded:
+    def encode(self, x: Array) -> Encoded:
         """The planes of x, finite float64[n, n_inputs]."""
         ...
 
@@ -63,20 +64,22 @@ class Binary:
     kind: ClassVar[str] = "binary"
     n_planes: ClassVar[int] = 1
 
-    def check(self, x: NDArray[np.float64]) -> None:
+    def check(self, x: Array) -> None:
         """Nothing but 0 and 1."""
         wrong = x[(x != 0.0) & (x != 1.0)]
-        if wrong.size:
+        if wrong.shape[0]:
             raise InputError(
-                f"the binary encoding takes 0 and 1 only, and {wrong.size} of {x.size} values are others (the first is "
-                f'{wrong[0]:g}); use encoding "bitplanes" or "ternary" for real values'
+                f"the binary encoding takes 0 and 1 only, and {wrong.shape[0]} of {x.size} values are others (the first is "
+                f'{float(wrong[0]):g}); use encoding "bitplanes" or "ternary" for real values'
             )
 
-    def encode(self, x: NDArray[np.float64]) -> Encoded:
+    def encode(self, x: Array) -> Encoded:
         """One plane, nothing negative, scale 1."""
         self.check(x)
+        xp = namespace(x)
         on = x[:, None, :] == 1.0
-        return Encoded(on, np.zeros_like(on), np.ones(1), on.any(axis=(1, 2)).astype(np.float64))
+        scale = xp.astype(xp.any(on, axis=(1, 2)), xp.float64)
+        return Encoded(on, xp.zeros_like(on), xp.ones(1, dtype=xp.float64, device=device_of(x)), scale)
 
 
 @dataclass(frozen=True)
@@ -102,17 +105,20 @@ class Ternary:
                 f"ternary threshold = {self.threshold!r}: must be a number from 0 up to, not including, 1"
             )
 
-    def check(self, x: NDArray[np.float64]) -> None:
+    def check(self, x: Array) -> None:
         """Any x will do."""
 
-    def encode(self, x: NDArray[np.float64]) -> Encoded:
+    def encode(self, x: Array) -> Encoded:
         """One signed plane; scale = |x| / sqrt(inputs on)."""
-        peak = np.abs(x).max(axis=1, keepdims=True, initial=0.0)
-        relative = x / np.where(peak > 0, peak, 1.0)
+        xp = namespace(x)
+        peak = xp.max(xp.abs(x), axis=1, keepdims=True)
+        relative = x / xp.where(peak > 0, peak, 1.0)
         positive, negative = relative > self.threshold, relative < -self.threshold
-        n_on = positive.sum(axis=1) + negative.sum(axis=1)
-        scale = peak[:, 0] * np.linalg.norm(relative, axis=1) / np.sqrt(np.maximum(n_on, 1))
-        return Encoded(positive[:, None, :], negative[:, None, :], np.ones(1), scale)
+        n_on = xp.astype(xp.count_nonzero(positive | negative, axis=1), xp.float64)
+        norm = xp.sqrt(xp.sum(relative * relative, axis=1))
+        scale = peak[:, 0] * norm / xp.sqrt(xp.maximum(n_on, 1.0))
+        one = xp.ones(1, dtype=xp.float64, device=device_of(x))
+        return Encoded(positive[:, None, :], negative[:, None, :], one, scale)
 
     def warn_if_below_untrained_error(self, n_classes: int) -> None:
         """EncodingWarning if an untrained softmax over `n_classes` would switch nearly every input on."""
@@ -143,16 +149,19 @@ class BitPlanes:
         """One signed plane per bit."""
         return self.bits
 
-    def check(self, x: NDArray[np.float64]) -> None:
+    def check(self, x: Array) -> None:
         """Any x will do."""
 
-    def encode(self, x: NDArray[np.float64]) -> Encoded:
+    def encode(self, x: Array) -> Encoded:
         """Planes from least to most significant, weights 2^k / (2^bits - 1); scale = max|x|."""
+        xp, where = namespace(x), device_of(x)
         levels = 2**self.bits - 1
-        peak = np.abs(x).max(axis=1, keepdims=True, initial=0.0)
-        code = np.rint(np.abs(x) / np.where(peak > 0, peak, 1.0) * levels).astype(np.uint32)
-        planes = ((code[:, None, :] >> np.arange(self.bits, dtype=np.uint32)[None, :, None]) & 1).astype(np.bool_)
-        weights = 2.0 ** np.arange(self.bits) / levels
+        size = xp.abs(x)
+        peak = xp.max(size, axis=1, keepdims=True)
+        code = xp.astype(xp.round(size / xp.where(peak > 0, peak, 1.0) * levels), xp.uint32)
+        bit = xp.arange(self.bits, dtype=xp.uint32, device=where)
+        planes = xp.astype((code[:, None, :] >> bit[None, :, None]) & 1, xp.bool)
+        weights = xp.asarray([2**k / levels for k in range(self.bits)], dtype=xp.float64, device=where)
         return Encoded(planes & (x > 0)[:, None, :], planes & (x < 0)[:, None, :], weights, peak[:, 0])
 
 

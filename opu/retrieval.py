@@ -3,30 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from math import inf
+from typing import ClassVar, Protocol, runtime_checkable
 
-import numpy as np
-from numpy.typing import NDArray
-
+from opu.anchor import Anchor, with_anchor
+from opu.arrays import Array, namespace
 from opu.calibration import Calibration
 from opu.device import DeviceSpec
-from opu.errors import CapabilityError, ConfigError
+from opu.errors import ConfigError
+from opu.holography import Holography
+from opu.phase_stepping import PhaseStepping
+from opu.reference import difference
 from opu.validation import suggestion
-
-Bits = NDArray[np.bool_]
-Field = NDArray[np.float32]
-
-
-def with_anchor(data: Bits, spec: DeviceSpec, anchor: bool) -> Bits:
-    """Data bits (..., n_data_inputs) widened to device frames (..., n_inputs) with the anchor block on or off."""
-    if spec.anchor_input is None:
-        return data
-    return np.insert(data, spec.anchor_input, anchor, axis=-1)
 
 
 @runtime_checkable
 class Retrieval(Protocol):
-    """Shows each signed plane as a few frames and recovers its linear projection from the readings."""
+    """Shows each signed plane as a few frames and recovers its linear projection from the readings.
+
+    All arrays of a call, the calibration's too, are of one kind and on one device, and so are its results.
+    """
 
     @property
     def kind(self) -> str:
@@ -43,75 +39,69 @@ class Retrieval(Protocol):
         """Whether the noiseless result is linear in the plane."""
         ...
 
+    def n_linear(self, spec: DeviceSpec) -> int:
+        """Width of the projection on that device."""
+        ...
+
     def check(self, spec: DeviceSpec) -> None:
         """CapabilityError if the device lacks what this retrieval needs."""
         ...
 
-    def frames(self, positive: Bits, negative: Bits, spec: DeviceSpec) -> Bits:
+    def frames(self, positive: Array, negative: Array, spec: DeviceSpec) -> Array:
         """Planes bool[n, n_data_inputs] -> device frames bool[n, frames_per_plane, n_inputs]."""
         ...
 
-    def field(self, readings: NDArray[Any], positive: Bits, negative: Bits, calibration: Calibration) -> Field:
-        """Readings (n, frames_per_plane, n_outputs) in DN -> float32[n, n_outputs], in units where B is N(0, 1)."""
+
+@runtime_checkable
+class Interferometry(Retrieval, Protocol):
+    """A retrieval by a reference: interference in DN, divided row by row by the root of the reference's light."""
+
+    @property
+    def probe(self) -> Interferometry:
+        """The exactly linear retrieval by which the reference is measured."""
+        ...
+
+    @property
+    def reference_rad(self) -> tuple[float, ...]:
+        """Phases of the reference arm that its frames are taken under; empty: the arm stays shut."""
+        ...
+
+    @property
+    def noise_gain(self) -> float:
+        """Variance of the interference per variance of one reading."""
+        ...
+
+    def signal_gain(self, spec: DeviceSpec) -> float:
+        """Variance of the interference per product of the reference's mean light and the signal's, both in DN."""
+        ...
+
+    def reference_frames(self, n: int, like: Array, spec: DeviceSpec) -> Array:
+        """Frames of the reference alone, n for each of its phases: bool[..., n_inputs]."""
+        ...
+
+    def reference_dn(self, mean_dn: Array, spec: DeviceSpec) -> Array:
+        """The reference's light in each row of the projection, from each output's mean reading of it, dark removed."""
+        ...
+
+    def interference(self, readings: Array, spec: DeviceSpec) -> Array:
+        """Readings (n, frames_per_plane, n_outputs) in DN -> float32[n, n_linear], not yet divided."""
         ...
 
 
-def _need_anchor(spec: DeviceSpec, retrieval: str) -> None:
-    if spec.anchor_input is None:
-        raise CapabilityError(
-            f"retrieval {retrieval!r} needs an anchor block, and {spec.kind} device {spec.serial!r} has none "
-            '(anchor_share = 0): give the anchor a share of the panel, or use retrieval "difference", which is not linear'
-        )
-
-
-@dataclass(frozen=True)
-class Anchor:
-    """Anchor interferometry: |A(x+a)|^2 - |Ax|^2 - |Aa|^2 = 2 Re[conj(Aa) Ax], divided row-wise by |Aa|.
-
-    With 4 frames (x+ + a, x- + a, x+, x-) the signed difference is exact and |Aa|^2 cancels; with 2 frames the terms
-    |Ax+|^2 - |Ax-|^2 stay, small where the anchor is strong, and only their mean is removed. Rows whose anchor is dark
-    are held back by the calibration's floor. Mirrors that are off leak a static field of relative amplitude eps, which
-    the anchor's own reading contains: each row's gain is off by about eps (2.5 % at a contrast of 1000), for all inputs alike.
-    """
-
-    frames_per_plane: int = 4
-
-    def __post_init__(self) -> None:
-        """ConfigError for other than 2 or 4 frames."""
-        if self.frames_per_plane not in (2, 4):
-            raise ConfigError(f"Anchor({self.frames_per_plane!r}): the anchor retrieval shows 2 or 4 frames per plane")
-
-    @property
-    def kind(self) -> str:
-        """anchor2 or anchor4."""
-        return f"anchor{self.frames_per_plane}"
-
-    @property
-    def exactly_linear(self) -> bool:
-        """Only with four frames."""
-        return self.frames_per_plane == 4
-
-    def check(self, spec: DeviceSpec) -> None:
-        """The device must have an anchor."""
-        _need_anchor(spec, self.kind)
-
-    def frames(self, positive: Bits, negative: Bits, spec: DeviceSpec) -> Bits:
-        """x+ + a, x- + a (, x+, x-)."""
-        shown = [with_anchor(positive, spec, True), with_anchor(negative, spec, True)]
-        if self.frames_per_plane == 4:
-            shown += [with_anchor(positive, spec, False), with_anchor(negative, spec, False)]
-        return np.stack(shown, axis=1)
-
-    def field(self, readings: NDArray[Any], positive: Bits, negative: Bits, calibration: Calibration) -> Field:
-        """(difference of the anchored frames - difference of the plain ones) * row gain."""
-        difference: Field = np.subtract(readings[:, 0], readings[:, 1], dtype=np.float32)
-        if self.frames_per_plane == 4:
-            difference -= np.subtract(readings[:, 2], readings[:, 3], dtype=np.float32)
-        else:
-            surplus = positive.sum(axis=1) - negative.sum(axis=1)
-            difference -= (surplus * calibration.linear_dn_per_input).astype(np.float32)[:, None]
-        difference *= calibration.row_gain
-        return difference
+def field(
+    retrieval: Retrieval, readings: Array, positive: Array, negative: Array, calibration: Calibration, spec: DeviceSpec
+) -> Array:
+    """Readings (n, frames_per_plane, n_outputs) in DN -> float32[n, n_linear], in units where B is N(0, 1)."""
+    if isinstance(retrieval, Difference):
+        return retrieval.field(readings, positive, negative, calibration)
+    assert isinstance(retrieval, Interferometry)
+    reference = calibration.reference_for(retrieval.probe.kind)
+    result = retrieval.interference(readings, spec)
+    if not retrieval.exactly_linear:
+        surplus = _inputs_on(positive) - _inputs_on(negative)
+        result -= namespace(readings).astype(surplus * reference.dn_per_input, result.dtype)[:, None]
+    result *= reference.row_gain
+    return result
 
 
 @dataclass(frozen=True)
@@ -125,25 +115,54 @@ class Difference:
     frames_per_plane: ClassVar[int] = 2
     exactly_linear: ClassVar[bool] = False
 
+    def n_linear(self, spec: DeviceSpec) -> int:
+        """One row an output."""
+        return spec.n_outputs
+
     def check(self, spec: DeviceSpec) -> None:
         """Any device will do."""
 
-    def frames(self, positive: Bits, negative: Bits, spec: DeviceSpec) -> Bits:
+    def frames(self, positive: Array, negative: Array, spec: DeviceSpec) -> Array:
         """x+, x-, anchor off."""
-        return np.stack([with_anchor(positive, spec, False), with_anchor(negative, spec, False)], axis=1)
+        shown = [with_anchor(positive, spec, False), with_anchor(negative, spec, False)]
+        return namespace(positive).stack(shown, axis=1)
 
-    def field(self, readings: NDArray[Any], positive: Bits, negative: Bits, calibration: Calibration) -> Field:
+    def field(self, readings: Array, positive: Array, negative: Array, calibration: Calibration) -> Array:
         """Var(|Ax+|^2 - |Ax-|^2) = (n+^2 + n-^2) (E|m|^2)^2 for independent speckle."""
-        n_plus, n_minus = positive.sum(axis=1), negative.sum(axis=1)
+        xp = namespace(readings)
+        n_plus, n_minus = _inputs_on(positive), _inputs_on(negative)
         per_input = calibration.intensity_dn_per_input
-        spread = per_input * np.sqrt((n_plus**2 + n_minus**2) / np.maximum(n_plus + n_minus, 1))
-        dn = readings.astype(np.float32)
-        field: Field = dn[:, 0] - dn[:, 1] - ((n_plus - n_minus) * per_input).astype(np.float32)[:, None]
-        field /= np.where(spread > 0, spread, np.inf).astype(np.float32)[:, None]
-        return field
+        spread = per_input * xp.sqrt((n_plus**2 + n_minus**2) / xp.maximum(n_plus + n_minus, 1.0))
+        result = difference(readings, 0, 1)
+        result -= xp.astype((n_plus - n_minus) * per_input, xp.float32)[:, None]
+        result /= xp.astype(xp.where(spread > 0, spread, inf), xp.float32)[:, None]
+        return result
 
 
-RETRIEVALS: dict[str, Retrieval] = {"anchor2": Anchor(2), "anchor4": Anchor(4), "difference": Difference()}
+def _inputs_on(planes: Array) -> Array:
+    """Inputs on in each plane, float64[n]."""
+    xp = namespace(planes)
+    return xp.astype(xp.count_nonzero(planes, axis=1), xp.float64)
+
+
+RETRIEVALS: dict[str, Retrieval] = {
+    "anchor2": Anchor(2),
+    "anchor4": Anchor(4),
+    "phase2": PhaseStepping(2),
+    "phase3": PhaseStepping(3),
+    "phase4": PhaseStepping(4),
+    "holography": Holography(),
+    "difference": Difference(),
+}
+
+
+def default_retrieval(spec: DeviceSpec) -> Retrieval:
+    """The exactly linear retrieval that a device can do: four-frame anchor, else four phase steps, else holography."""
+    if spec.anchor_input is None and spec.reference_arm == "phase":
+        return PhaseStepping(4)
+    if spec.anchor_input is None and spec.reference_arm == "static":
+        return Holography()
+    return Anchor(4)
 
 
 def retrieval_from(value: str | Retrieval, where: str = "retrieval") -> Retrieval:

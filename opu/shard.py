@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from threading import Lock
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from opu.device import Acquisition, Device, Readings
+from opu.device import Acquisition, Device, Frames, Readings
 from opu.errors import ConfigError
-from opu.frames import unpack
 from opu.kinds import load_kind
 from opu.validation import validated
 
@@ -24,12 +24,27 @@ OTHER_SHARDS_KEPT = 8
 """Shards of other devices that a worker keeps ready beside those of the device it works for."""
 
 
+Expose: TypeAlias = Callable[[NDArray[np.uint8], int, float], Readings]
+"""expose(packed frames, number of the first, time at which it is shown in s since open()) -> their readings."""
+
+
 @runtime_checkable
 class Seekable(Protocol):
-    """A simulated device whose noise is a function of the frame's number, which can be set: what sharding needs."""
+    """A simulated device whose readings are a function of frames, their numbers and the time: what sharding needs."""
 
-    def seek(self, frame: int) -> None:
-        """The next frame shown is number `frame` (from 0, as after open()); what status() counts does not change."""
+    def seek(self, frame: int, time_s: float | None = None) -> None:
+        """The next frame shown is number `frame` (from 0, as after open()); what status() counts does not change.
+
+        time_s: since open(), for what drifts; None: as if `frame` frames had been shown with the frame time in force.
+        """
+        ...
+
+    def expose(self, packed_frames: NDArray[np.uint8], first_frame: int, time_s: float) -> Readings:
+        """Readings under the acquisition in force, a function of these arguments; counters and time stay."""
+        ...
+
+    def measure_by(self, expose: Expose, frames: Frames) -> Readings:
+        """measure(), with the readings that `expose` gives; counters and time go on when it has returned."""
         ...
 
 
@@ -68,8 +83,9 @@ class Shard:
         device = kind.build(validated(kind.settings, settings, f"shard of device kind {self.kind!r}"))
         if not isinstance(device, Seekable):
             raise ConfigError(
-                f"device kind {self.kind!r} cannot be sharded: its device has no seek(frame), so a worker could not take up "
-                "its noise where another left off; open it without an executor (opu.PooledDevice pools several real devices)"
+                f"device kind {self.kind!r} cannot be sharded: its device lacks seek, expose or measure_by, so a worker could "
+                "not take up its noise where another left off; open it without an executor (opu.PooledDevice pools several "
+                "real devices)"
             )
         return device
 
@@ -87,9 +103,9 @@ class Shard:
 
 
 def measure_shard(
-    shard: Shard, acquisition: Acquisition, first_frame: int, packed_frames: NDArray[np.uint8]
+    shard: Shard, acquisition: Acquisition, packed_frames: NDArray[np.uint8], first_frame: int, time_s: float = 0.0
 ) -> Readings:
-    """What a worker does: the shard's readings of frames number first_frame onwards, DN, (n, stop - start).
+    """What a worker does: the shard's readings of frames number first_frame onwards from time_s on, DN, (n, stop - start).
 
     A function of its arguments alone; the device that this process keeps for the next task only saves rebuilding it.
     """
@@ -103,9 +119,7 @@ def measure_shard(
         if device.status().acquisition != acquisition:
             device.configure(acquisition)
         assert isinstance(device, Seekable)  # build() saw to it
-        device.seek(first_frame)
-        spec = device.spec
-        return device.measure(packed_frames if spec.packed_input else unpack(packed_frames, spec.n_inputs))
+        return device.expose(packed_frames, first_frame, time_s)
 
 
 @dataclass

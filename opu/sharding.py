@@ -18,11 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
+from opu.arrays import NUMPY
 from opu.device import Acquisition, DeviceSpec, DeviceStatus, Frames, Readings
 from opu.errors import ConfigError, DeviceClosed, DeviceError, DeviceLost
 from opu.frames import checked_packed
 from opu.kinds import DeviceKind
-from opu.shard import Shard, measure_shard
+from opu.shard import Expose, Seekable, Shard, measure_shard
 
 
 def sharded(
@@ -73,11 +74,8 @@ class ShardedDevice:
                 "a sharded device needs at least one shard; Shard(kind, settings).split(n) makes n of them"
             )
         self._whole = replace(self.shards[0], outputs=None).build()
-        self._spec = self._whole.spec
+        self._spec = replace(self._whole.spec, frame_arrays=NUMPY)
         _check_cover(self.shards, self._spec.n_outputs)
-        self._in_force: Acquisition | None = None
-        self._next_frame = self._frames_shown = self._saturated = 0
-        self._device_seconds = 0.0
 
     @property
     def spec(self) -> DeviceSpec:
@@ -85,56 +83,54 @@ class ShardedDevice:
         return self._spec
 
     def open(self) -> None:
-        """Take the device; counters and frame numbers start at 0. Workers open theirs at their first task."""
+        """Take the device; counters, time and frame numbers start at 0. Workers open theirs at their first task."""
         self._whole.open()
-        self._in_force = None
-        self._next_frame = self._frames_shown = self._saturated = 0
-        self._device_seconds = 0.0
 
     def close(self) -> None:
         """Release the device; idempotent. The executor stays as it is."""
         self._whole.close()
-        self._in_force = None
 
     def configure(self, acquisition: Acquisition) -> Acquisition:
         """Set exposure and frame time for every shard; DeviceError outside the limits."""
-        self._in_force = self._whole.configure(acquisition)
-        return self._in_force
+        return self._whole.configure(acquisition)
 
-    def seek(self, frame: int) -> None:
-        """The next frame shown is number `frame`, from 0; counters stay."""
-        self._next_frame = frame
+    def seek(self, frame: int, time_s: float | None = None) -> None:
+        """The next frame shown is number `frame`, from 0, at time_s since open(); counters stay."""
+        self._seekable.seek(frame, time_s)
 
     def measure(self, frames: Frames) -> Readings:
         """Show frames, bool[n, n_inputs] or packed, on every shard and read: DN, (n, n_outputs)."""
-        name = f"{self._spec.kind} device {self._spec.serial!r} in {len(self.shards)} shards"
-        if not self._whole.status().is_open:
-            raise DeviceClosed(f"{name} is not open, so it cannot measure; use `with`, or call open() first")
-        if self._in_force is None:
-            raise DeviceError(f"{name}: configure() an exposure before measure()")
-        packed = checked_packed(frames, self._spec.n_inputs)
-        parts = self._gather(name, (self._in_force, self._next_frame, packed))
-        readings: Readings = np.concatenate(parts, axis=1)
-        self._next_frame += len(packed)
-        self._frames_shown += len(packed)
-        self._saturated += int(np.count_nonzero(readings >= self._spec.saturation_dn))
-        self._device_seconds += len(packed) * (self._in_force.frame_time_s or 0.0)
+        return self.measure_by(self.expose, frames)
+
+    def measure_by(self, expose: Expose, frames: Frames) -> Readings:
+        """measure(), with the readings that `expose` gives; time and counters are those of one whole device."""
+        status = self._whole.status()
+        if not status.is_open:
+            raise DeviceClosed(f"{self._name} is not open, so it cannot measure; use `with`, or call open() first")
+        if status.acquisition is None:
+            raise DeviceError(f"{self._name}: configure() an exposure before measure()")
+        return self._seekable.measure_by(expose, checked_packed(frames, self._spec.n_inputs))
+
+    def expose(self, packed_frames: NDArray[np.uint8], first_frame: int, time_s: float) -> Readings:
+        """Readings under the acquisition in force, a function of these arguments; counters and time stay."""
+        task = self._whole.status().acquisition, packed_frames, first_frame, time_s
+        readings: Readings = np.concatenate(self._gather(self._name, task), axis=1)
         return readings
 
     def status(self) -> DeviceStatus:
         """State now; light and time are those of one device that shows the frames to all outputs."""
-        is_open = self._whole.status().is_open
-        return DeviceStatus(
-            is_open=is_open,
-            light_on=self._in_force is not None and self._in_force.light,
-            frames_shown=self._frames_shown,
-            saturated_fraction=self._saturated / max(1, self._frames_shown * self._spec.n_outputs),
-            device_seconds=self._device_seconds,
-            acquisition=self._in_force,
-            message=f"{len(self.shards)} shards on {type(self.executor).__name__}",
-        )
+        return replace(self._whole.status(), message=f"{len(self.shards)} shards on {type(self.executor).__name__}")
 
-    def _gather(self, name: str, task: tuple[Acquisition, int, NDArray[np.uint8]]) -> list[Any]:
+    @property
+    def _name(self) -> str:
+        return f"{self._spec.kind} device {self._spec.serial!r} in {len(self.shards)} shards"
+
+    @property
+    def _seekable(self) -> Seekable:
+        assert isinstance(self._whole, Seekable)  # build() saw to it
+        return self._whole
+
+    def _gather(self, name: str, task: tuple[Any, ...]) -> list[Any]:
         """The shards' readings in order; the first failure cancels what has not begun."""
         futures: list[Future[Readings]] = []
         try:

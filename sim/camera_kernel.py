@@ -24,15 +24,24 @@ assert int(GAMMA) == GAMMA_INT
 # No fused multiply-add, no reordering: every operation rounds as NumPy's does, so readings agree to the last bit.
 @njit(nogil=True, cache=True, error_model="numpy")
 def fast_readings(
-    photons: Any, seed_keys: Any, first_frame: Any, first_output: Any, optics: Any, readings: Any
+    photons: Any,
+    seed_keys: Any,
+    first_frame: Any,
+    first_output: Any,
+    optics: Any,
+    pixel: Any,
+    pattern: Any,
+    readings: Any,
 ) -> None:
     """readings = camera(photons), both (n_frames, n_outputs), noise of frames first_frame.. and outputs first_output...
 
-    seed_keys: the noise stream's two key words; optics: float32 (quantum efficiency, dark electrons, read noise^2, gain,
-    black level, largest code).
+    seed_keys: the noise stream's two key words; optics: float32 (read noise^2, gain, largest code); pixel: float32
+    (electrons per photon, dark electrons, black level) of every pixel; pattern: None, or the fixed pattern's float32
+    arrays [n_outputs] (electrons per photon, dark electrons per second, black level) and the exposure, instead of pixel.
     """
     first_key, second_key = seed_keys
-    efficiency, dark, read_variance, gain, black, top = optics
+    read_variance, gain, top = optics
+    efficiency, dark, black = pixel
     sums = np.empty(CHUNK, np.int32)
     for f in range(photons.shape[0]):
         base = first_key + (np.uint64(first_frame + f) << S32) * GAMMA + np.uint64(first_output) * GAMMA
@@ -44,10 +53,16 @@ def fast_readings(
                 sums[i] = np.int32(low + ((word >> S32) & LOW_16) + (word >> np.uint64(48)))
             light = photons[f, start : start + size]
             out = readings[f, start : start + size]
+            if pattern is not None:
+                efficiencies = pattern[0][start : start + size]
+                darks = pattern[1][start : start + size]
+                blacks = pattern[2][start : start + size]
             for i in range(size):
                 t = (np.float32(sums[i]) - MIDDLE) * TO_NORMAL
                 square = t * t
                 z = (((A7 * square + A5) * square + A3) * square + A1) * t
+                if pattern is not None:
+                    efficiency, dark, black = efficiencies[i], darks[i] * pattern[3], blacks[i]
                 mean = light[i] * efficiency + dark
                 variance = mean + read_variance
                 skew = mean / (SIX * variance)

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-
-from .camera_kernel import fast_readings
-from .kernels import dense_photons
+from typing import Any
 
 log = logging.getLogger("opu")
 
-_announced: list[bool] = []
+_announced: set[str] = set()
 
 
-def announce_compilation() -> None:
-    """Say once per process that kernels will be compiled, if no cache of them is found."""
-    if _announced:
-        return
-    _announced.append(True)
-    for kernel in (dense_photons, fast_readings):
-        folder = getattr(getattr(kernel, "_cache", None), "cache_path", None)
+def announce_compilation(*kernels: Any) -> None:
+    """Say, once per process and kernel, that these will be compiled, if no cache of them is found."""
+    for kernel in kernels:
         name = kernel.py_func.__name__
+        if name in _announced:
+            continue
+        _announced.add(name)
+        folder = getattr(getattr(kernel, "_cache", None), "cache_path", None)
         if folder is None or not any(Path(folder).glob(f"*.{name}-*.nbi")):
-            log.warning("openopu: compiling its kernels for this machine (some 10 s, once; cached in %s)", folder)
-            return
+            log.warning("openopu: compiling %s for this machine (some seconds, once; cached in %s)", name, folder)

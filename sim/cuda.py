@@ -15,13 +15,11 @@ import numpy as np
 from cupy.cuda import cublas, device
 from cupyx.scipy import fft
 
-from opu.frames import packed_width
-
 from .camera import Camera
 from .hashing import keys
 from .light import DenseLight, Packed, Scene
 from .medium import PART_STD
-from .noise import NORMAL_POLYNOMIAL, READ_STREAM, stream_seed
+from .noise import NORMAL_POLYNOMIAL
 from .structured import StructuredLight
 
 THREADS = 256
@@ -31,14 +29,6 @@ EXACT_SUM = 2**24
 LOW_LEVELS = 64
 CUDA_R_32F, CUDA_R_16F, CUBLAS_COMPUTE_32F = 0, 2, 68
 Array = Any
-
-
-def pack(frames: Array) -> Array:
-    """bool[n, n_inputs] on the device -> uint8[n, ceil(n_inputs / 8)]; CuPy packs flat arrays only."""
-    width = packed_width(frames.shape[1])
-    padded = cp.zeros((len(frames), 8 * width), cp.bool_)
-    padded[:, : frames.shape[1]] = frames
-    return cp.packbits(padded).reshape(len(frames), width)
 
 
 @lru_cache(maxsize=1)
@@ -264,6 +254,7 @@ class CudaCamera:
 
     def __init__(self, camera: Camera) -> None:
         self._camera = camera
+        self._held: tuple[Any, tuple[Array, Array, Array]] | None = None
 
     def read(self, photons: Array, exposure_s: float, first_frame: int, first_output: int) -> Array:
         """Readings on the device, (n_frames, n_outputs) DN."""
@@ -273,19 +264,35 @@ class CudaCamera:
         n_frames, n_outputs = photons.shape
         small = s.bit_depth <= 8
         readings = cp.empty(photons.shape, cp.uint8 if small else cp.uint16)
-        dark = s.dark_current_e_per_s * exposure_s
-        optics = (s.quantum_efficiency, dark, s.read_noise_e**2, s.gain, s.black_level_dn, s.max_dn)
+        noise_keys, optics = self._camera.constants
         module().get_function("read_camera_8" if small else "read_camera_16")(
             (-(-n_outputs // THREADS), n_frames),
             (THREADS,),
             (
                 photons,
-                *(np.uint64(key) for key in keys(stream_seed(self._camera.noise_seed, READ_STREAM))),
+                *noise_keys,
                 np.uint64(first_frame),
                 np.uint64(first_output),
-                *(np.float32(value) for value in optics),
+                *self._pixels(exposure_s, first_output, n_outputs),
+                np.int32(not s.uniform),
+                np.float32(1 if s.uniform else exposure_s),
+                *optics,
                 np.int32(n_outputs),
                 readings,
             ),
         )
         return readings
+
+    def _pixels(self, exposure_s: float, first_output: int, n_outputs: int) -> tuple[Array, Array, Array]:
+        """Efficiency, dark and black level on the device: of one pixel for all, with its dark electrons, or of each."""
+        uniform = self._camera.settings.uniform
+        which = exposure_s if uniform else (first_output, n_outputs)
+        if self._held is None or self._held[0] != which:
+            pattern = self._camera.pattern(first_output, n_outputs)
+            if pattern is None:
+                efficiency, dark, black = (cp.full(1, value) for value in self._camera.uniform_pixel(exposure_s))
+            else:
+                each = pattern.efficiency, pattern.dark_current_e_per_s, pattern.black_dn
+                efficiency, dark, black = (cp.asarray(value) for value in each)
+            self._held = which, (efficiency, dark, black)
+        return self._held[1]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Any, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
 
 from .checked import Settings
 
@@ -17,8 +19,36 @@ class DMDSettings(Settings):
         1000.0, gt=1, description="intensity on over off, 1/eps^2; None (as in preset ideal): off mirrors are black"
     )
     pattern_time_min_s: float = Field(250e-6, ge=0, description="shortest time a pattern can be shown")
+    layout: Literal["interleaved", "blocks", "rows"] = Field(
+        "interleaved",
+        description="mirrors of one input: scattered over the panel, a rectangle, or a run along the rows",
+    )
+    roi: tuple[int, int, int, int] | None = Field(
+        None, description="[x, y, width, height] of the mirrors used; those outside are parked; left out: all"
+    )
 
     @property
     def leak(self) -> float:
         """Amplitude eps that an off mirror still sends."""
         return 0.0 if self.contrast_ratio is None else self.contrast_ratio**-0.5
+
+    @property
+    def region(self) -> tuple[int, int, int, int]:
+        """(x, y, width, height) of the mirrors used."""
+        return (0, 0, self.columns, self.rows) if self.roi is None else self.roi
+
+    @field_validator("roi", mode="before")
+    @classmethod
+    def _four(cls, value: Any) -> Any:
+        return tuple(value) if isinstance(value, list) else value
+
+    @model_validator(mode="after")
+    def _region_fits(self) -> Self:
+        x, y, width, height = self.region
+        inside = 0 <= x < x + width <= self.columns and 0 <= y < y + height <= self.rows
+        if not inside:
+            raise ValueError(
+                f"roi = [{x}, {y}, {width}, {height}] (x, y, width, height, in mirrors) is not inside the panel of "
+                f"{self.columns} x {self.rows} mirrors; shrink or move it"
+            )
+        return self

@@ -88,11 +88,12 @@ extern "C" __global__ void mix_in_light(const double* totals, long long stride, 
     photons[(long long)b * n_outputs + i] = real * real + imaginary * imaginary;
 }
 
-// readings = camera(photons), the fast law of camera_kernel.fast_readings.
+// readings = camera(photons), the fast law of camera_kernel.fast_readings. Pixel i has entry step i of efficiency, dark and
+// black: step 0 where all are alike. The dark electrons are dark times `exposure`, which is 1 for electrons already.
 template <typename Code>
 __device__ void read_camera(const float* photons, u64 first_key, u64 second_key, u64 first_frame, u64 first_output,
-                            float efficiency, float dark, float read_variance, float gain, float black, float top,
-                            int n_outputs, Code* readings)
+                            const float* efficiency, const float* dark, const float* black, int step, float exposure,
+                            float read_variance, float gain, float top, int n_outputs, Code* readings)
 {
     int i = blockIdx.x * blockDim.x + threadIdx.x, b = blockIdx.y;
     if (i >= n_outputs) return;
@@ -100,20 +101,22 @@ __device__ void read_camera(const float* photons, u64 first_key, u64 second_key,
     int sum = (int)(w & 0xFFFF) + (int)(w >> 16 & 0xFFFF) + (int)(w >> 32 & 0xFFFF) + (int)(w >> 48);
     float t = ((float)sum - 131070.0f) * (float)(1.7320508075688772 / 65536), square = t * t;
     float z = (((A7 * square + A5) * square + A3) * square + A1) * t;
-    float mean = photons[(long long)b * n_outputs + i] * efficiency + dark, variance = mean + read_variance;
+    float mean = photons[(long long)b * n_outputs + i] * efficiency[step * i] + dark[step * i] * exposure;
+    float variance = mean + read_variance;
     float skew = mean / (6.0f * variance), spread = sqrtf(variance - 2.0f * (skew * skew));
     float electrons = mean + z * spread + skew * (z * z - 1.0f);
-    float code = rintf(electrons * gain + black);
+    float code = rintf(electrons * gain + black[step * i]);
     readings[(long long)b * n_outputs + i] = (Code)(int)fminf(fmaxf(code, 0.0f), top);
 }
 
 #define CAMERA(NAME, CODE)                                                                                                   \
     extern "C" __global__ void NAME(const float* photons, u64 first_key, u64 second_key, u64 first_frame, u64 first_output,  \
-                                    float efficiency, float dark, float read_variance, float gain, float black, float top,   \
-                                    int n_outputs, CODE* readings)                                                           \
+                                    const float* efficiency, const float* dark, const float* black, int step,                \
+                                    float exposure, float read_variance, float gain, float top, int n_outputs,               \
+                                    CODE* readings)                                                                          \
     {                                                                                                                        \
-        read_camera<CODE>(photons, first_key, second_key, first_frame, first_output, efficiency, dark, read_variance, gain,  \
-                          black, top, n_outputs, readings);                                                                  \
+        read_camera<CODE>(photons, first_key, second_key, first_frame, first_output, efficiency, dark, black, step,          \
+                          exposure, read_variance, gain, top, n_outputs, readings);                                          \
     }
 CAMERA(read_camera_8, unsigned char)
 CAMERA(read_camera_16, unsigned short)

@@ -154,21 +154,26 @@ def add_tables(
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def mix_in_light(total: Any, unit: Any, anchored: Any, anchor: Any, leak: Any, photons: Any, first_output: Any) -> None:
-    """photons[b, i] = |unit total[b] + anchored[b] anchor + leak|^2 for one tile; float32, complex parts interleaved.
+def mix_in_light(total: Any, unit: Any, anchored: Any, anchor: Any, leak: Any, light: Any, first_output: Any) -> None:
+    """light[b, i] = |unit total[b] + anchored[b] anchor + leak|^2 for one tile; float32, complex parts interleaved.
 
-    total: (B, LANES); anchor, leak: float32[2 outputs] of the whole block; photons: float32[B, outputs], outputs from
-    first_output on are written, as many as the tile and the block hold.
+    total: (B, LANES); anchor, leak: float32[2 outputs] of the whole block; light: float32[B, outputs], or float32[B, outputs,
+    2] for the field itself; outputs from first_output on are written, as many as the tile and the block hold.
     """
-    n_outputs = min(LANES // 2, photons.shape[1] - first_output)
+    n_outputs = min(LANES // 2, light.shape[1] - first_output)
     for b in range(total.shape[0]):
-        row, sums = photons[b], total[b]
+        row, sums = light[b], total[b]
         on = anchored[b]
         for i in range(n_outputs):
             k = 2 * (first_output + i)
             real = (np.float32(sums[2 * i]) * unit + on * anchor[k]) + leak[k]
             imaginary = (np.float32(sums[2 * i + 1]) * unit + on * anchor[k + 1]) + leak[k + 1]
-            row[first_output + i] = real * real + imaginary * imaginary
+            # Which of the two is known when the kernel is compiled.
+            if light.ndim == 3:
+                row[first_output + i, 0] = real
+                row[first_output + i, 1] = imaginary
+            else:
+                row[first_output + i] = real * real + imaginary * imaginary
 
 
 @njit(nogil=True, cache=True)
@@ -184,7 +189,7 @@ def dense_photons(
     light: Any,
     photons: Any,
 ) -> None:
-    """Mean photons of packed frames at a block of outputs: float32[B, outputs], outputs from 4 first_group on.
+    """Mean photons of packed frames at a block of outputs, from 4 first_group on: float32[B, outputs] (fields: [.., 2]).
 
     scratch: (tables, narrow, total) of the types that levels need; light: (unit, anchored, anchor, leak) for mix_in_light.
     """

@@ -20,7 +20,9 @@ from .panel import Panel
 Packed = NDArray[np.uint8]
 Photons = NDArray[np.float32]
 Consume = Callable[[slice, slice, Photons], None]
-"""consume(frames, outputs, photons): a block of the result, from any thread, in any order, each exactly once."""
+"""consume(frames, outputs, photons): a block of the result, from any thread, in any order, each exactly once.
+
+photons are valid during the call only: the next block may overwrite them."""
 
 OUTPUTS_PER_TASK = 1024
 FRAMES_PER_TASK = 1024
@@ -73,21 +75,35 @@ class DenseLight:
         self.scene = scene
         panel = scene.panel
         n_steps = -(-panel.n_inputs // COLUMNS_PER_STEP)
-        self._levels = np.zeros(n_steps * COLUMNS_PER_STEP, np.int16 if panel.uniform else np.int32)
-        self._levels[: panel.n_inputs] = panel.levels
+        self.levels = np.zeros(n_steps * COLUMNS_PER_STEP, np.int16 if panel.uniform else np.int32)
+        self.levels[: panel.n_inputs] = panel.levels
         self._flush = INT16_STEPS if panel.uniform else INT32_STEPS
         first, second = keys(scene.seed)
-        self._keys = np.uint64(first), np.uint64(second)
+        self.keys = np.uint64(first), np.uint64(second)
 
     def expose(self, packed: Packed, anchored: NDArray[np.float32], amplitude: float, consume: Consume) -> None:
         """Blocks of up to OUTPUTS_PER_TASK outputs and FRAMES_PER_TASK frames, one per thread at a time."""
-        padded = np.zeros((len(packed), 2 * (len(self._levels) // COLUMNS_PER_STEP)), np.uint8)
-        padded[:, : packed.shape[1]] = packed
-        used = np.bitwise_or.reduce(padded, axis=0).reshape(-1, 2).any(axis=1)
-        steps = np.flatnonzero(used)
+        self._hand_out(packed, anchored, amplitude, consume)
+
+    def add_fields(
+        self, packed: Packed, anchored: NDArray[np.float32], amplitude: float, fields: NDArray[np.complex64]
+    ) -> None:
+        """fields += amplitude E, complex64[n, outputs], contiguous; frames as for expose()."""
+        parts = fields.view(np.float32).reshape(*fields.shape, 2)
+
+        def consume(frames: slice, outputs: slice, block: NDArray[np.float32]) -> None:
+            parts[frames, outputs] += block
+
+        self._hand_out(packed, anchored, amplitude, consume, 2)
+
+    def _hand_out(
+        self, packed: Packed, anchored: NDArray[np.float32], amplitude: float, consume: Consume, *tail: int
+    ) -> None:
+        """Photons, float32[frames, outputs], or with a tail of 2 fields, float32[frames, outputs, 2]."""
+        padded, steps = self.steps(packed)
         bright = amplitude * (1 - self.scene.leak)
         unit = np.float32(bright * self.scene.panel.unit / (PART_STD * np.sqrt(2)))
-        anchor, leak = self.anchor, self._leak
+        anchor, leak = self.anchor, self.leak
 
         def task(block: slice) -> None:
             parts = slice(2 * block.start, 2 * block.stop)
@@ -96,29 +112,43 @@ class DenseLight:
             for start in range(0, len(padded), FRAMES_PER_TASK):
                 frames = slice(start, min(start + FRAMES_PER_TASK, len(padded)))
                 light = unit, anchored[frames], anchor_here, leak_here
-                consume(frames, block, self._photons(padded[frames], steps, light, block))
+                consume(frames, block, self._block(padded[frames], steps, light, block, *tail))
 
+        threads = self.threads(len(padded), len(steps))
+        run_tasks(task, self.blocks(threads), threads)
+
+    def steps(self, packed: Packed) -> tuple[Packed, NDArray[np.intp]]:
+        """Frames padded to whole steps of columns, and the steps that any of them uses."""
+        padded = np.zeros((len(packed), 2 * (len(self.levels) // COLUMNS_PER_STEP)), np.uint8)
+        padded[:, : packed.shape[1]] = packed
+        used = np.bitwise_or.reduce(padded, axis=0).reshape(-1, 2).any(axis=1)
+        return padded, np.flatnonzero(used)
+
+    def threads(self, n_frames: int, n_steps: int, n_media: int = 1) -> int:
+        """Threads worth waking."""
         # Hashing an entry and adding a column to a frame both cost about 0.1 ns; waking a thread, some 100 µs.
-        work = self.scene.n_outputs * COLUMNS_PER_STEP * len(steps) * (1 + len(padded) / COLUMNS_PER_STEP)
-        threads = get_num_threads() if work > SERIAL_WORK else 1
-        run_tasks(task, self._blocks(threads), threads)
+        work = self.scene.n_outputs * COLUMNS_PER_STEP * n_steps * (n_media + n_frames / COLUMNS_PER_STEP)
+        return get_num_threads() if work > SERIAL_WORK else 1
 
-    def _blocks(self, threads: int) -> list[slice]:
+    def blocks(self, threads: int) -> list[slice]:
+        """The outputs in near-equal parts, whole tiles each."""
         n, tile = self.scene.n_outputs, LANES // 2
         step = min(OUTPUTS_PER_TASK, tile * -(-n // (tile * threads)))
         return [slice(start, min(start + step, n)) for start in range(0, n, step)]
 
-    def _photons(self, padded: Packed, steps: NDArray[np.intp], light: tuple[Any, ...], block: slice) -> Photons:
-        photons = np.empty((len(padded), block.stop - block.start), np.float32)
+    def _block(
+        self, padded: Packed, steps: NDArray[np.intp], light: tuple[Any, ...], block: slice, *tail: int
+    ) -> Photons:
+        photons = np.empty((len(padded), block.stop - block.start, *tail), np.float32)
         frames = min(len(padded), FRAMES_PER_PASS)
         narrow, wide = (np.int16, np.int32) if self.scene.panel.uniform else (np.int32, np.float64)
         scratch = (
-            _aligned(64 * LANES, narrow),
-            _aligned(frames * LANES, narrow).reshape(frames, LANES),
-            _aligned(frames * LANES, wide).reshape(frames, LANES),
+            aligned(64 * LANES, narrow),
+            aligned(frames * LANES, narrow).reshape(frames, LANES),
+            aligned(frames * LANES, wide).reshape(frames, LANES),
         )
         group = (self.scene.outputs.start + block.start) // 4
-        dense_photons(*self._keys, padded, steps, self._levels, self._flush, group, scratch, light, photons)
+        dense_photons(*self.keys, padded, steps, self.levels, self._flush, group, scratch, light, photons)
         return photons
 
     @cached_property
@@ -128,7 +158,7 @@ class DenseLight:
         return panel.anchor * self.scene.column(panel.n_inputs) if panel.anchor else np.zeros(2 * self.scene.n_outputs)
 
     @cached_property
-    def _leak(self) -> NDArray[np.float64]:
+    def leak(self) -> NDArray[np.float64]:
         """eps times the field of everything, float64[2 n_outputs]: one pass over the whole medium, made once."""
         panel, n = self.scene.panel, self.scene.n_outputs
         if not self.scene.leak:
@@ -137,23 +167,23 @@ class DenseLight:
         columns, total = np.arange(panel.n_inputs), np.empty(2 * n)
 
         def task(block: slice) -> None:
-            scratch = _aligned(LANES, narrow)
+            scratch = aligned(LANES, narrow)
             for first in range(block.start, block.stop, LANES // 2):
                 group = (self.scene.outputs.start + first) // 4
                 sums = np.empty(LANES)
                 flush = self._flush * COLUMNS_PER_STEP
-                add_columns(*self._keys, columns, self._levels, flush, group, scratch, sums)
+                add_columns(*self.keys, columns, self.levels, flush, group, scratch, sums)
                 stop = min(first + LANES // 2, block.stop)
                 total[2 * first : 2 * stop] = sums[: 2 * (stop - first)]
 
-        run_tasks(task, self._blocks(get_num_threads()))
+        run_tasks(task, self.blocks(get_num_threads()))
         everything = panel.unit / (PART_STD * np.sqrt(2)) * total + self.anchor
         everything += panel.parked * self.scene.column(panel.n_inputs + 1)
         leaked: NDArray[np.float64] = self.scene.leak * everything
         return leaked
 
 
-def _aligned(size: int, dtype: Any) -> NDArray[Any]:
+def aligned(size: int, dtype: Any) -> NDArray[Any]:
     """Zeros at a 64-byte boundary, so that no vector load crosses a cache line."""
     n_bytes = size * np.dtype(dtype).itemsize
     buffer = np.zeros(n_bytes + 64, np.uint8)

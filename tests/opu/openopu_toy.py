@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from opu.device import DeviceSpec
 from opu.errors import DeviceError
+from opu.frames import checked_packed
 from opu.kinds import DeviceKind
 from opu.testing import ReferenceDevice
 
@@ -46,24 +47,38 @@ class ToyDevice(ReferenceDevice):
         super().open()
         self.next_frame = 0
 
-    def seek(self, frame: int) -> None:
+    def seek(self, frame: int, time_s: float | None = None) -> None:
         self.next_frame = frame
 
     def measure(self, frames):
+        return self.measure_by(self.expose, frames)
+
+    def measure_by(self, expose, frames):
+        if not self._is_open or self._acquisition is None:
+            return super().measure(frames)  # which raises
+        packed = checked_packed(frames, self.settings.n_inputs)
+        readings = expose(packed, self.next_frame, self._device_seconds)
+        self.next_frame += len(packed)
+        self._frames_shown += len(packed)
+        self._device_seconds += len(packed) * self._acquisition.frame_time_s
+        return readings
+
+    def expose(self, packed, first_frame, time_s):
         if self.settings.trace is not None:
             Path(self.settings.trace, str(os.getpid())).touch()
         time.sleep(self.settings.delay_s)
-        readings = super().measure(frames)
-        numbers = np.arange(self.next_frame, self.next_frame + len(frames), dtype=np.uint64)
+        shown = self._frames_shown, self._device_seconds
+        readings = super().measure(packed)
+        self._frames_shown, self._device_seconds = shown
+        numbers = np.arange(first_frame, first_frame + len(packed), dtype=np.uint64)
         if self.settings.fail_at is not None and self.settings.fail_at in numbers:
             raise DeviceError(f"toy device: frame {self.settings.fail_at} jams; show another")
-        self.next_frame += len(frames)
         word = (numbers[:, None] * np.uint64(2**20) + self.outputs) * np.uint64(0x9E3779B97F4A7C15)
         return (readings // 2 + (word >> np.uint64(55))).astype(np.uint16)
 
 
 class Real:
-    """Everything but seek, like a real device."""
+    """Only what the seam asks for, like a real device."""
 
     def __init__(self, device: ToyDevice) -> None:
         self.spec, self.open, self.close = device.spec, device.open, device.close

@@ -10,13 +10,13 @@ def test_scale_and_levels_are_those_of_the_physics():
     with opu.open("sim", n_inputs=64, n_outputs=4000, seed=2, preset="ideal", anchor_share=0.5) as o:
         c = o.calibrate()
         b = o.linear_transform(np.eye(64))
-    assert c.linear is not None
-    photons = 1e-2 * c.linear.exposure_s * 1e-7 * 532e-9 / (6.62607015e-34 * 299_792_458)
+    assert c.reference is not None
+    photons = 1e-2 * c.reference.acquisition.exposure_s * 1e-7 * 532e-9 / (6.62607015e-34 * 299_792_458)
     full_panel_dn = photons * 65535 / 1e6
     # 16 probes share one medium of 64 x 4000 entries, and cross terms between inputs average over its outputs.
-    assert c.linear_dn_per_input == pytest.approx(full_panel_dn * 0.5 / 64, rel=0.02)
-    assert c.anchor_dn.mean() == pytest.approx(full_panel_dn * 0.5, rel=5 / np.sqrt(4000))
-    assert b.std() == pytest.approx(1.0, abs=5 / np.sqrt(2 * 64 * 4000) + 2 * c.scale_relative_error)
+    assert c.reference.dn_per_input == pytest.approx(full_panel_dn * 0.5 / 64, rel=0.02)
+    assert c.reference.reference_dn.mean() == pytest.approx(full_panel_dn * 0.5, rel=5 / np.sqrt(4000))
+    assert b.std() == pytest.approx(1.0, abs=5 / np.sqrt(2 * 64 * 4000) + 2 * c.reference.scale_relative_error)
 
 
 def test_stated_signal_to_noise_is_that_of_repeated_projections():
@@ -24,10 +24,10 @@ def test_stated_signal_to_noise_is_that_of_repeated_projections():
         c = o.calibrate()
         x = np.random.default_rng(0).permutation([1.0] * 10 + [-1.0] * 10 + [0.0] * 20)
         z = o.linear_transform(np.tile(x, (40, 1)))
-    gain = np.sqrt(np.maximum(c.anchor_dn, c.anchor_floor_dn))
+    gain = np.sqrt(np.maximum(c.reference.reference_dn, c.reference.floor_dn))
     noise = (z.var(axis=0, ddof=1) * gain**2).mean()  # in DN^2 up to the scale
     signal = 20 * (gain**2).mean()
-    assert signal / noise == pytest.approx(c.snr, rel=0.15)
+    assert signal / noise == pytest.approx(c.reference.snr, rel=0.15)
 
 
 def test_dark_rows_are_held_back_by_the_noise_and_not_at_all_without():
@@ -35,7 +35,9 @@ def test_dark_rows_are_held_back_by_the_noise_and_not_at_all_without():
         opu.open("sim", n_inputs=40, n_outputs=2000, seed=2) as noisy,
         opu.open("sim", n_inputs=40, n_outputs=2000, seed=2, preset="ideal") as clean,
     ):
-        floors = [o.calibrate().anchor_floor_dn / o.calibration.anchor_dn.mean() for o in (noisy, clean)]
+        floors = [
+            o.calibrate().reference.floor_dn / o.calibration.reference.reference_dn.mean() for o in (noisy, clean)
+        ]
     assert 1e-3 < floors[0] < 0.1
     assert floors[1] < 1e-5
 

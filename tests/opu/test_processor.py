@@ -41,7 +41,7 @@ def test_entries_are_standard_gaussian(ideal):
     b = ideal.linear_transform(np.eye(256)).ravel().astype(np.float64)
     n = b.size
     assert abs(b.mean()) < 4 / np.sqrt(n)
-    assert b.var() == pytest.approx(1.0, abs=4 * np.sqrt(2 / n) + 2 * ideal.calibration.scale_relative_error)
+    assert b.var() == pytest.approx(1.0, abs=4 * np.sqrt(2 / n) + 2 * ideal.calibration.reference.scale_relative_error)
     assert stats.kurtosis(b, fisher=False) == pytest.approx(3.0, abs=4 * np.sqrt(24 / n))
 
 

@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 
 import opu
+from opu.anchor import Anchor
 from opu.errors import CapabilityError, ConfigError
 from opu.processor import OPU
-from opu.retrieval import Anchor, Difference, retrieval_from
+from opu.retrieval import Difference, retrieval_from
 from opu.testing import ReferenceDevice
 
 
@@ -20,7 +21,7 @@ def relative_error(measured, expected):
 
 def bright_rows(o):
     """Rows whose anchor is well above the rounding of the camera."""
-    return o.calibration.anchor_dn > 0.05 * o.calibration.anchor_dn.mean()
+    return o.calibration.reference.reference_dn > 0.05 * o.calibration.reference.reference_dn.mean()
 
 
 def test_four_frames_are_exact_and_oriented(reference):
@@ -43,8 +44,10 @@ def test_two_frames_err_by_the_second_order_term(reference, share):
     e = ternary(40, 24)
     with o:
         z = o.linear_transform(e)
-    unclipped = o.calibration.anchor_dn < 45_000  # rows whose anchor alone nearly saturates cannot be retrieved
-    root = np.sqrt(o.calibration.anchor_dn[unclipped])
+    unclipped = (
+        o.calibration.reference.reference_dn < 45_000
+    )  # rows whose anchor alone nearly saturates cannot be retrieved
+    root = np.sqrt(o.calibration.reference.reference_dn[unclipped])
     error, _ = relative_error(z[:, unclipped] * root, (e @ b.T)[:, unclipped] * root)
     plus, minus = (e > 0).sum(axis=1), (e < 0).sum(axis=1)
     anchor = 24 * share / (1 - share)

@@ -177,7 +177,7 @@ def test_a_task_may_be_repeated_and_a_worker_may_forget(toy):
     acquisition = Acquisition(1e-3, 1e-3)
     for _ in range(2):
         for first in (5, 0):
-            got = measure_shard(shard, acquisition, first, pack(FRAMES[first:]))
+            got = measure_shard(shard, acquisition, pack(FRAMES[first:]), first)
             np.testing.assert_array_equal(got, expected[first:, 8:20])
         shards_module._held.clear()
 

@@ -72,3 +72,74 @@ def test_full_well_below_the_code_range_saturates_there():
 def test_typical_cameras_take_the_fast_law():
     assert not camera().exact
     assert camera(read_noise_e=0.9).exact
+
+
+def test_readings_stay_what_they_were():
+    """Of a camera without a fixed pattern: recorded before there was any, so that old results can be had again."""
+    light = np.repeat(np.linspace(0, 22_000, 12, dtype=np.float32)[None], 2, axis=0)
+    recorded = [
+        [2, 26, 48, 67, 94, 113, 141, 159, 180, 203, 229, 251],
+        [2, 25, 45, 71, 93, 116, 137, 162, 180, 203, 227, 249],
+    ]
+    assert Camera(CameraSettings(), 5).read(light, 4e-4, 3, 1000).tolist() == recorded
+
+
+@pytest.mark.parametrize("bits", range(1, 17))
+def test_every_bit_depth_has_its_range(bits):
+    """Black, gain and well in proportion: 2 of 256 DN at 8 bits; a bright pixel reads the largest code."""
+    cam = camera(bit_depth=bits)
+    s = cam.settings
+    assert s.black_dn / 2**bits == 2 / 256
+    assert s.gain * (s.full_well_e - s.headroom_e) + s.black_dn == pytest.approx(2**bits - 1)
+    assert cam.saturation_dn == 2**bits - 1
+    assert not cam.exact
+    half_e = (2**bits - 1) / 2 / s.gain
+    light = np.array([[0.0, half_e / s.quantum_efficiency, 1e7]] * 500, dtype=np.float32)
+    dark, half, top = cam.read(light, 1e-4, 0).astype(float).mean(axis=0)
+    assert dark == pytest.approx(s.black_dn, abs=0.5 + 5 * 12 * s.gain / np.sqrt(500))
+    assert half == pytest.approx((2**bits - 1) / 2 + s.black_dn, abs=0.5 + 5 * np.sqrt(half_e / 500) * s.gain)
+    assert top == 2**bits - 1
+
+
+@pytest.mark.parametrize(("temperature_c", "factor"), [(25.0, 1.0), (33.0, 2.0), (41.0, 4.0), (17.0, 0.5)])
+def test_dark_current_doubles_every_8_degrees(temperature_c, factor):
+    """Mean of n dark pixels: K I t to K sqrt((sigma_d^2 + I t) / n); rounding under 0.9 DN of noise leaves 1e-3."""
+    cam = camera(**{**LINEAR, "dark_current_e_per_s": 10_000.0}, read_noise_e=6.0, temperature_c=temperature_c)
+    assert cam.temperature_c == temperature_c
+    assert cam.dark_current_e_per_s == pytest.approx(10_000 * factor)
+    n, exposure_s = 200_000, 10e-3
+    electrons = 10_000 * factor * exposure_s
+    dark = cam.read(np.zeros((1, n), np.float32), exposure_s, 0).mean() - 20
+    assert dark == pytest.approx(0.15 * electrons, abs=5 * 0.15 * np.sqrt((36 + electrons) / n) + 1e-3)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"bit_depth": 0}, "greater than or equal to 1"),
+        ({"bit_depth": 17}, "less than or equal to 16"),
+        ({"black_level_dn": 200.0}, "less than half of the 255 DN"),
+        ({"gain_dn_per_e": 1e-3}, "13.5 DN, and 16 DN is the least.*raise the gain"),
+        ({"bit_depth": 2, "gain_dn_per_e": 1e-4}, "1.35 DN, and 2.97 DN is the least"),
+        ({"gain_dn_per_e": 0.1}, r"5.34 times the 253 DN.*ends at 2530 electrons and 81% .* at most 0.07496"),
+        ({"full_well_e": 90.0}, "not above 8 dark noises"),
+        ({"full_well_e": 400.0, "dsnu_e": 60.0}, "60 of dsnu_e"),
+        ({"dark_current_e_per_s": 2e6}, r"2e\+04 electrons in exposure_max_s = 0.01 s leave no room.*0.0034 s"),
+        (
+            {"temperature_c": 90.0, "exposure_max_s": 1.0},
+            r"125 at 25 °C is 3.49e\+04 electrons/s at temperature_c = 90 °C.*cool the camera",
+        ),
+        ({"prnu_rms": 0.3}, "less than or equal to 0.2"),
+        ({"hot_fraction": 1.1}, "less than or equal to 1"),
+        ({"dead_fraction": 1.0}, "less than 1"),
+        ({"dark_doubling_c": 0.0}, "greater than or equal to 1"),
+        ({"dsnu_e": float("nan")}, "finite number"),
+    ],
+)
+def test_what_physics_forbids_is_refused_with_numbers(parameters, message):
+    with pytest.raises(ValueError, match=message):
+        CameraSettings(**parameters)
+
+
+def test_a_gain_that_uses_a_quarter_of_the_well_is_taken():
+    assert CameraSettings(gain_dn_per_e=4 * 253 / 13_500).gain == 4 * 253 / 13_500

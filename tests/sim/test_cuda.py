@@ -7,7 +7,9 @@ from opu.sim.hashing import words
 from opu.sim.medium import GAUSSIAN_BYTES, DenseMedium
 from opu.sim.settings import SimSettings
 
+import opu
 from opu.device import Acquisition
+from opu.errors import InputError
 
 cp = pytest.importorskip("cupy", reason="CuPy is not installed (pip install 'openopu[cuda13]')")
 pytestmark = [
@@ -100,3 +102,44 @@ def test_arrays_on_the_gpu_stay_there():
         readings = pair()[1].measure(frames)
         assert isinstance(readings, cp.ndarray)
         assert np.array_equal(readings.get(), expected)
+
+
+def test_malformed_arrays_on_the_gpu_are_refused_there():
+    device = pair()[1]
+    for frames, message in (
+        (cp.full((1, 38), 255, cp.uint8), "padding bit beyond input 300"),
+        (cp.zeros((1, 300), cp.bool_), "shape"),
+        (cp.zeros((0, 301), cp.bool_), "0 frames"),
+        (cp.zeros((1, 301)), "dtype"),
+    ):
+        with pytest.raises(InputError, match=message):
+            device.measure(frames)
+
+
+@pytest.mark.parametrize("retrieval", ["anchor4", "anchor2", "difference"])
+@pytest.mark.parametrize("encoding", ["bitplanes", "ternary"])
+@pytest.mark.parametrize("compute", ["cpu", "cuda"])
+def test_opus_give_arrays_on_the_gpu_for_arrays_on_the_gpu(compute, encoding, retrieval):
+    settings = {"n_inputs": 300, "n_outputs": 1301, "seed": 3, "encoding": encoding, "retrieval": retrieval}
+    e = np.random.default_rng(0).standard_normal((20, 300))
+    e[4] = 0
+    with opu.open("sim", **settings) as one, opu.open("sim", **settings, compute=compute) as two:
+        expected = [one.linear_transform(e), one.transform(e > 0), one.linear_transform(e[0])]
+        results = [two.linear_transform(cp.asarray(e)), two.transform(cp.asarray(e > 0))]
+        results += [two.linear_transform(cp.asarray(e[0]))]
+    for got, wanted in zip(results, expected, strict=True):
+        assert isinstance(got, cp.ndarray)
+        assert (got.dtype, got.shape) == (wanted.dtype, wanted.shape)
+        # The ternary encoding's norm is a sum, whose order differs on the GPU: its float32 scale may round the other way.
+        assert np.allclose(got.get(), wanted, rtol=5e-7 if encoding == "ternary" else 0, atol=0)
+
+
+def test_nothing_but_totals_leaves_the_gpu(monkeypatch):
+    """The largest |e|, counts of readings, whether all planes are lit: single numbers. No array."""
+    e = cp.asarray(np.random.default_rng(0).standard_normal((20, 300)))
+    with opu.open("sim", n_inputs=300, n_outputs=1301, seed=3, compute="cuda") as o:
+        o.linear_transform(e)
+        o.transform(e > 0)
+        monkeypatch.setattr(cp, "asnumpy", lambda *_, **__: pytest.fail("an array left the GPU"))
+        o.linear_transform(e)
+        o.transform(e > 0)

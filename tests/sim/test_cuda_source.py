@@ -11,7 +11,7 @@ from opu.sim.camera import Camera
 from opu.sim.camera_settings import CameraSettings
 from opu.sim.hashing import keys, words
 from opu.sim.medium import DenseMedium, entries
-from opu.sim.noise import NORMAL_POLYNOMIAL, READ_STREAM, stream_seed
+from opu.sim.noise import NORMAL_POLYNOMIAL
 
 HERE = Path(__file__).parent
 SOURCE = HERE.parents[1] / "sim" / "kernels.cu"
@@ -24,8 +24,8 @@ extern "C" void run_few(u64 a, u64 b, const int* c, const unsigned char* m, cons
 { EACH(1, 1, 256, dense_few(a, b, c, m, l, n, first, groups, frames, out)); }
 extern "C" void run_mix(const double* t, long long s, float u, const float* on, const float2* a, const float2* l, int n, int frames, float* out)
 { EACH(n / 32 + 1, frames, 32, mix_in_light(t, s, u, on, a, l, n, frames, out)); }
-extern "C" void run_camera(const float* p, u64 a, u64 b, u64 f, u64 o, float e, float d, float v, float g, float k, float t, int n, int frames, unsigned short* out)
-{ EACH(n / 32 + 1, frames, 32, read_camera_16(p, a, b, f, o, e, d, v, g, k, t, n, out)); }
+extern "C" void run_camera(const float* p, u64 a, u64 b, u64 f, u64 o, const float* e, const float* d, const float* k, int step, float x, float v, float g, float t, int n, int frames, unsigned short* out)
+{ EACH(n / 32 + 1, frames, 32, read_camera_16(p, a, b, f, o, e, d, k, step, x, v, g, t, n, out)); }
 extern "C" void run_send(const unsigned char* p, int bytes, const float* on, const float2* yes, const float2* no, int n, int anchor, long long size, int frames, float2* out)
 { EACH((int)(size / 32 + 1), frames, 32, send_columns(p, bytes, on, yes, no, n, anchor, size, out)); }
 """
@@ -102,21 +102,20 @@ def test_light_is_mixed_as_in_numpy(kernels):
     assert np.array_equal(photons, field[:, ::2] * field[:, ::2] + field[:, 1::2] * field[:, 1::2])
 
 
-def test_the_camera_reads_what_numpys_reads(kernels):
-    camera = Camera(CameraSettings(bit_depth=12), noise_seed=5)
-    s = camera.settings
+@pytest.mark.parametrize("pixels", [{}, {"prnu_rms": 0.02, "dsnu_e": 20.0, "hot_fraction": 0.1, "dead_fraction": 0.1}])
+def test_the_camera_reads_what_numpys_reads(kernels, pixels):
+    camera = Camera(CameraSettings(bit_depth=12, **pixels), noise_seed=5)
     photons = np.random.default_rng(0).exponential(3000, (20, 400)).astype(np.float32)
     readings = np.empty((20, 400), np.uint16)
-    optics = (
-        s.quantum_efficiency,
-        s.dark_current_e_per_s * 1e-3,
-        s.read_noise_e**2,
-        s.gain,
-        s.black_level_dn,
-        s.max_dn,
-    )
-    noise = key_words(stream_seed(5, READ_STREAM))
-    kernels.run_camera(at(photons), *noise, u64(77), u64(1000), *f32(*optics), 400, 20, at(readings))
+    noise_keys, optics = camera.constants
+    pattern = camera.pattern(1000, 400)
+    if pattern is None:
+        held = [np.full(1, value) for value in camera.uniform_pixel(1e-3)]
+    else:
+        held = [pattern.efficiency, pattern.dark_current_e_per_s, pattern.black_dn]
+    noise = u64(int(noise_keys[0])), u64(int(noise_keys[1])), u64(77), u64(1000)
+    each, exposure = (0, 1.0) if pattern is None else (1, 1e-3)
+    kernels.run_camera(at(photons), *noise, *map(at, held), each, *f32(exposure, *optics), 400, 20, at(readings))
     assert np.array_equal(readings, camera.reference(photons, 1e-3, 77, 1000))
 
 

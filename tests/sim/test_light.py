@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from opu.sim import bytemap, kernels
 from opu.sim.device import SimulatedDevice
+from opu.sim.laser import brightness
 from opu.sim.medium import GAUSSIAN_BYTES, PART_STD, DenseMedium
 from opu.sim.settings import SimSettings
 
@@ -44,6 +45,9 @@ def numpy_readings(dev: SimulatedDevice, bits: np.ndarray) -> np.ndarray:
     field = sums(bits[:, :n]).astype(np.float32) * np.float32(bright * panel.unit / entry)
     field = (field + on * (bright * anchor).astype(np.float32)) + (amplitude * leak).astype(np.float32)
     photons = field[:, ::2] * field[:, ::2] + field[:, 1::2] * field[:, 1::2]
+    if not laser.steady:
+        times_s = np.arange(len(bits)) * dev.status().acquisition.frame_time_s
+        photons *= brightness(laser, dev.camera.noise_seed, 0, times_s).astype(np.float32)[:, None]
     return dev.camera.reference(photons, EXPOSURE_S, 0, scene.outputs.start)
 
 

@@ -21,7 +21,7 @@ def test_parameters_go_over_the_preset_key_by_key():
 
 def test_derived_gain_puts_the_range_just_below_the_full_well():
     camera = SimSettings(**SIZE).camera
-    assert camera.gain * (camera.full_well_e - 4 * camera.read_noise_e) + camera.black_level_dn == pytest.approx(255)
+    assert camera.gain * (camera.full_well_e - camera.headroom_e) + camera.black_dn == pytest.approx(255)
 
 
 @pytest.mark.parametrize(
@@ -37,10 +37,52 @@ def test_derived_gain_puts_the_range_just_below_the_full_well():
         ({"camera": {"exposure_min_s": 1.0}}, "swap them"),
         ({"camera": {"black_level_dn": 200}}, "less than half"),
         ({"camera": {"full_well_e": 50}}, "could be told from noise"),
-        ({"camera": {"bit_depth": 9}}, "8, 10, 12, 14 or 16"),
+        ({"camera": {"bit_depth": 17}}, "less than or equal to 16"),
         ({"anchor_share": 1.0}, "less than 1"),
     ],
 )
 def test_contradictions_are_refused(parameters, message):
     with pytest.raises(ValidationError, match=message):
         SimSettings(**{**SIZE, **parameters})
+
+
+REGION = {"region": [2, 4]}
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"speckle": {"region": [3, 4]}}, r"region = \[3, 4\] has 12 pixels, and n_outputs = 8"),
+        ({"speckle": {"region": [0, 8]}}, "rows and columns are 1 or more"),
+        ({"speckle": {"grain_px": 2.0}}, r"speckle.grain_px is set.*set speckle.region = \[rows, columns\].* = 8"),
+        ({"speckle": REGION | {"grain_px": 0.01}}, "greater than or equal to 0.1"),
+        ({"speckle": {"polarisation": 1.1}}, "less than or equal to 1"),
+        ({"speckle": {"drift_time_s": 0}}, "greater than 0"),
+        ({"reference": {"arm": "phase", "tilt_cycles_per_px": [0, 0.2]}}, "reference.tilt_cycles_per_px is set, but"),
+        (
+            {"reference": {"arm": "static", "tilt_cycles_per_px": [0, 0.51]}},
+            "a fringe needs two pixels.*tilt the reference less",
+        ),
+        ({"reference": {"strength": 2.0}}, "reference.strength is set but there is no reference arm"),
+        ({"reference": {"arm": "static", "phase_gain_error": 0.1}}, "a static arm has no modulator"),
+        ({"medium": "matrix"}, "needs matrix_file"),
+        ({"matrix_file": "a.npy"}, 'medium = "dense"; set medium = "matrix", or leave it out'),
+        (
+            {"medium": "matrix", "matrix_file": "a.npy", "speckle": REGION | {"grain_px": 2.0}},
+            "were measured as they are",
+        ),
+    ],
+)
+def test_optics_that_contradict_are_refused(parameters, message):
+    with pytest.raises(ValidationError, match=message):
+        SimSettings(**SIZE, **parameters)
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [{}, {"speckle": REGION | {"grain_px": 2}, "reference": {"arm": "phase", "tilt_cycles_per_px": [0, 0.25]}}],
+)
+def test_settings_survive_a_round_trip_as_plain_values(parameters):
+    """As a shard's worker gets them."""
+    settings = SimSettings(**SIZE, **parameters)
+    assert SimSettings(**settings.model_dump()) == settings

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 from opu.sim.device import SimulatedDevice
+from opu.sim.diagonals import diagonals
 from opu.sim.settings import SimSettings
-from opu.sim.structured import diagonals, quarter_circle, transform_size
+from opu.sim.structured import transform_size
 from scipy import stats
 
 from opu.device import Acquisition
@@ -79,20 +80,35 @@ def test_shifted_inputs_are_as_uncorrelated_as_iid_ones(a):
     assert np.sqrt(np.mean(np.abs(inner - own) ** 2)) < 1.5 / np.sqrt(512)
 
 
-def test_quarter_circle_has_its_moments():
-    """E s^2 = 1 and E s^4 = 2 for the singular values of a square Gaussian matrix."""
-    s = quarter_circle(2**14).astype(float)
-    assert (s**2).mean() == pytest.approx(1.0, abs=1e-6)
-    assert (s**4).mean() == pytest.approx(2.0, abs=1e-3)
+@pytest.mark.parametrize("n", [296, 300])  # the anchor's bit in a byte of its own, or after the data's
+@pytest.mark.parametrize("leak_ratio", [None, 300.0])
+def test_inputs_leak_parked_mirrors_and_windows_are_in_the_light(leak_ratio, n):
+    """The whole law in float64, one frame at a time: levels of a Gaussian beam, anchor, leak, and a shard's outputs."""
+    device = SimulatedDevice(
+        SimSettings(
+            n_inputs=n,
+            n_outputs=700,
+            outputs=(200, 650),
+            seed=5,
+            medium="structured",
+            laser={"profile": "gaussian"},
+            dmd={"contrast_ratio": leak_ratio},
+        )
+    )
+    light, scene, panel = device._light, device.scene, device.scene.panel
+    bits = np.random.default_rng(0).random((9, n + 1)) < 0.5
+    photons = np.empty((9, 450), np.float32)
 
+    def keep(frames, outputs, some):
+        photons[frames, outputs] = some
 
-@pytest.mark.parametrize("size", [16, 64, 4096])
-def test_the_order_is_a_permutation(size):
-    from opu.sim.structured import _shuffled
-
-    for seed in range(5):
-        assert np.array_equal(np.sort(_shuffled(seed, size)), np.arange(size))
-    assert not np.array_equal(_shuffled(0, size), _shuffled(1, size))
+    light.expose(np.packbits(bits[:, :n], axis=1), bits[:, n].astype(np.float32), 3.0, keep)
+    weights = np.append(panel.levels * panel.unit, panel.anchor)
+    field = np.where(bits, 1.0, scene.leak) * weights @ matrix(5, 1024)[200:650, : n + 1].T
+    parked = scene.leak * panel.parked * scene.column(n + 1)
+    expected = 9 * np.abs(field + parked[::2] + 1j * parked[1::2]) ** 2
+    assert scene.leak == (0.0 if leak_ratio is None else 300**-0.5)
+    assert np.abs(photons - expected).max() < 1e-5 * expected.max()
 
 
 def test_it_is_labelled_and_another_matrix_than_the_dense_one():
