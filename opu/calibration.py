@@ -53,10 +53,10 @@ class Calibration:
             )
         return self.reference
 
-    def dark_limit(self, dtype: Any) -> Array:
-        """Readings up to here, within 1 DN of the dark level, cannot be told from it: (n_outputs,) of the readings' type."""
+    def dark_limit(self, dtype: Any, margin_dn: float = 1.0) -> Array:
+        """Readings up to here, within the margin of the dark level, cannot be told from it: (n_outputs,) of that type."""
         xp = namespace(self.dark_dn)
-        return xp.astype(xp.floor(self.dark_dn + 1.0), dtype)
+        return xp.astype(xp.floor(self.dark_dn + margin_dn), dtype)
 
     def beside(self, x: Array) -> Calibration:
         """This calibration with its arrays in x's namespace and on x's device."""

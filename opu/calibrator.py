@@ -24,6 +24,8 @@ N_REFERENCE = 64
 N_LEAK = 8
 BRIGHT_TAIL, MOST_LEVEL = 0.9997, 0.7
 MAX_SCALE_ERROR = 0.5
+MOST_PROBES, MOST_PROBED_ROWS = 2**12, 2**22
+"""Probes shown at most, and rows read of them, to find a signal under noise: one of 1/40 of the noise is then found."""
 MAX_DARK_ROUNDS = 4
 QUANTISATION_VARIANCE_DN2 = 1 / 12
 
@@ -120,19 +122,22 @@ def _with_reference(
     reference_dn = probe.reference_dn(device.measure(alone).mean(axis=0, dtype=np.float64) - dark, spec)
     off = _mean_frame(device, spec, replace(acquisition, reference_rad=()), N_LEAK)
 
-    positive, negative = _signed_probes(rng, spec, fill, _n_probes(spec, 16384, least=8, most=64))
     device.configure(acquisition)
-    first, second = (
-        probe.interference(
-            device.measure(probe.frames(positive, negative, spec).reshape(-1, spec.n_inputs)).reshape(
-                len(positive), -1, spec.n_outputs
-            ),
-            spec,
+    n_probes, probed = _n_probes(spec, 16384, least=8, most=64), 0
+    while True:
+        positive, negative = _signed_probes(rng, spec, fill, n_probes)
+        probes = probe.frames(positive, negative, spec).reshape(-1, spec.n_inputs)
+        first, second = (
+            probe.interference(device.measure(probes).reshape(len(positive), -1, spec.n_outputs), spec)
+            for _ in range(2)
         )
-        for _ in range(2)
-    )
-    n_on = positive.sum(axis=1) + negative.sum(axis=1)
-    signal = _signal(first, second, reference_dn, n_on, probe.noise_gain)
+        probed += 2 * len(probes)
+        n_on = positive.sum(axis=1) + negative.sum(axis=1)
+        signal = _signal(first, second, reference_dn, n_on, probe.noise_gain)
+        known = signal.power > 0 and signal.relative_error <= MAX_SCALE_ERROR / 2
+        if known or n_probes >= min(MOST_PROBES, MOST_PROBED_ROWS // spec.n_outputs):
+            break
+        n_probes = min(4 * n_probes, MOST_PROBES)  # under noise, more probes are what tells the signal from it
     if not signal.power > 0 or signal.relative_error > MAX_SCALE_ERROR:
         raise CalibrationError(
             f"{spec.kind} device {spec.serial!r}: projections cannot be told from noise (signal {signal.power:.2g} DN per "
@@ -154,7 +159,7 @@ def _with_reference(
         scale_relative_error=signal.relative_error,
         snr=signal_dn * float(reference_dn.mean()) / signal.noise_dn2,
     )
-    frames = shown + len(alone) + N_LEAK + 2 * probe.frames_per_plane * len(positive)
+    frames = shown + len(alone) + N_LEAK + probed
     return replace(partial, reference=reference, frames_used=partial.frames_used + frames)
 
 

@@ -20,6 +20,7 @@ from opu.calibrator import calibrate
 from opu.device import Acquisition, Device, DeviceSpec, DeviceStatus
 from opu.encodings import BitPlanes, Encoded, Encoding, encoding_from
 from opu.errors import Saturated, TooDark
+from opu.exposure import target_level
 from opu.frames import checked_binary, checked_finite, pack
 from opu.retrieval import Interferometry, Retrieval, default_retrieval, field, retrieval_from
 from opu.threads import run_tasks
@@ -259,7 +260,10 @@ class OPU:
         """Judge the light by the readings (n, n_outputs) of the frames that are lit."""
         # Every frame is looked at, at some of its outputs: outputs are alike, frames are not.
         step = min(-(-readings.size // LIGHT_SAMPLE), max(1, self.n_outputs // 64))
-        limit, top = calibration.dark_limit(readings.dtype), self.spec.saturation_dn
+        top = self.spec.saturation_dn
+        # A quarter of the level exposed for, where that is below 4 DN, as it is with 3 bits or less.
+        margin_dn = min(1.0, target_level(top) * top / 4)
+        limit = calibration.dark_limit(readings.dtype, margin_dn)
         if isinstance(readings, np.ndarray):
             from opu.retrieval_kernel import light_counts
 
@@ -271,17 +275,20 @@ class OPU:
         if not looked:
             return
         saturated, dark = n_saturated / looked, n_dark / looked
-        if saturated > SATURATION_WARNING:
+        # With few codes the calibrated level itself reaches the last one often.
+        with_reference = 0.0 if calibration.reference is None else calibration.reference.saturated
+        usual = max(calibration.intensity_saturated, with_reference)
+        if saturated > max(SATURATION_WARNING, 2 * usual):
             self._warn_once(
                 f"{saturated:.1%} of readings are saturated at {self.spec.saturation_dn} DN (speckle at the calibrated "
-                f"level: 0.03 %): frames are brighter than the {calibration.fill:.0%} fill calibrated for. "
+                f"level: {usual:.2%}): frames are brighter than the {calibration.fill:.0%} fill calibrated for. "
                 "Call calibrate(fill=...) with the fraction of inputs your data switch on",
                 Saturated,
                 stacklevel,
             )
         if dark > DARK_WARNING:
             self._warn_once(
-                f"{dark:.1%} of readings lie within 1 DN of the dark level: frames are darker than the "
+                f"{dark:.1%} of readings lie within {margin_dn:.2g} DN of the dark level: frames are darker than the "
                 f"{calibration.fill:.0%} fill calibrated for. Call calibrate(fill=...) with the fraction of inputs your "
                 "data switch on, or raise the laser power",
                 TooDark,

@@ -59,7 +59,9 @@ def test_mirror_leak_hardly_changes_the_law_of_the_projection(contrast_ratio):
 
 def test_a_projection_drowned_in_noise_is_no_calibration():
     with (
-        opu.open("sim", n_inputs=10, n_outputs=16, preset="harsh", anchor_share=0.9999) as o,
+        opu.open(
+            "sim", n_inputs=10, n_outputs=16, preset="harsh", anchor_share=0.9999, camera={"read_noise_e": 200.0}
+        ) as o,
         pytest.raises(CalibrationError, match=r"cannot be told from noise.*anchor share is 100\.0%"),
     ):
         o.calibrate()
