@@ -17,11 +17,11 @@ from opu.calibration import Calibration
 from opu.characterization.quantity import Quantity
 from opu.config import Config
 from opu.device import DeviceSpec
-from opu.errors import CalibrationError, ConfigError, InputError
+from opu.errors import CalibrationError, ConfigError, InputError, OPUError
 from opu.factory import build_profile
 from opu.files import write_atomic
+from opu.phase_stepping import PhaseStepping
 from opu.processor import OPU
-from opu.retrieval import PhaseStepping
 from opu.transmission import measure_matrix, probe_of
 from opu.transmission_files import (
     CALIBRATION,
@@ -79,7 +79,7 @@ def _calibration(config: Config, path: Path, fill: float, seed: int, as_json: bo
     with build_profile(config) as opu:
         calibration = opu.calibrate(fill=fill, seed=seed)
     calibration.save(path)
-    document = {"device": config.device, "file": str(path), **calibration.summary()}
+    document = {"profile": config.device, "file": str(path), **calibration.summary()}
     _print(
         as_json, document, calibration.report(), f"wrote {path}; use it by calibration = {str(path)!r} in the profile"
     )
@@ -125,18 +125,22 @@ def _matrix(
                 resume=resume is not None,
                 on_progress=on_progress,
             )
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, OPUError, OSError):
         _say_where(folder, opu)
         raise
     files = {"folder": folder, "matrix": folder / MATRIX, "rows": folder / ROWS, "calibration": folder / CALIBRATION}
     document = {
-        "device_profile": config.device,
+        "profile": config.device,
         **report.as_json(),
         **{name: str(path) for name, path in files.items()},
     }
     write_atomic(folder / REPORT, json.dumps(document, indent=1, allow_nan=False) + "\n")
     remove_blocks(folder, report.plan)
-    _print(as_json, document, summary(report), f"matrix: {files['matrix']}")
+    lines = [summary(report), f"matrix: {files['matrix']}"]
+    if report.plan.retrieval.startswith("phase") and report.plan.complex_rows:
+        # Its columns carry the beam already.
+        lines.append('a simulator with it: medium = "matrix", matrix_file = that file, laser.profile = "flat"')
+    _print(as_json, document, *lines)
     return document
 
 
@@ -154,10 +158,10 @@ def summary(report: MatrixReport) -> str:
         + (f", phase within {report.phase_range_rad:.2g} rad" if plan.complex_rows else "")
         + f"; medium at the end against the start {report.medium_correlation}",
     ]
-    return "\n".join([*lines, *warnings(report)])
+    return "\n".join([*lines, *cautions(report)])
 
 
-def warnings(report: MatrixReport) -> list[str]:
+def cautions(report: MatrixReport) -> list[str]:
     """What is wrong with a measurement, and what to do."""
     found = []
     if report.medium_moved:
@@ -174,7 +178,7 @@ def warnings(report: MatrixReport) -> list[str]:
     if report.phase_steps_rms_rad > 1.0:
         found.append(
             f"warning: the reference's phase moved by {report.phase_steps_rms_rad:.1f} rad rms within a block of "
-            f"{report.plan.interleave} patterns, too far to follow: lower --interleave, or shield the arm from air and vibration"
+            f"{report.plan.interleave} patterns, too far to follow: lower --interleave, or shield the arm from draughts"
         )
     return found
 
@@ -184,7 +188,7 @@ def _percent(figure: Quantity) -> str:
 
 
 def _check_resumable(folder: Path, spec: DeviceSpec) -> None:
-    """Before anything is lit."""
+    """Before anything is lit. Where the report was written and blocks are still there, resuming finishes the clearing up."""
     plan = load_plan(folder, spec)
     if (folder / REPORT).exists() and missing_blocks(folder, plan):
         raise InputError(f"--resume {folder}: this measurement is complete; its matrix is {folder / MATRIX}")
@@ -200,6 +204,8 @@ def _make_folder(out: Path | None, device: str) -> Path:
             out = base.with_name(f"{base.name}-{number}")
     elif (out / MANIFEST).exists():
         raise ConfigError(f"--out {out} holds a measurement already: --resume {out} goes on with it, or choose another")
+    elif found := [name for name in (MATRIX, ROWS, REPORT, CALIBRATION) if (out / name).exists()]:
+        raise ConfigError(f"--out {out}: {found[0]} is there and would be lost; choose another folder")
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -209,6 +215,8 @@ def _make_folder(out: Path | None, device: str) -> Path:
 
 def _say_where(folder: Path, opu: OPU) -> None:
     if not (folder / MANIFEST).exists():
+        if not any(folder.iterdir()):
+            folder.rmdir()
         return
     plan = load_plan(folder, opu.spec)
     left = sum(len(plan.numbers(block)) for block in missing_blocks(folder, plan))

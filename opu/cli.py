@@ -23,9 +23,13 @@ app = typer.Typer(
 for _command in (
     cli_training.train,
     cli_training.compare,
+    cli_training.budget,
     cli_devices.init,
     cli_devices.devices,
     cli_devices.info,
+    cli_devices.calibrate,
+    cli_devices.characterize,
+    cli_devices.fit,
 ):
     app.command()(_command)
 

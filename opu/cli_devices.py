@@ -56,6 +56,69 @@ def info(
     import_module("opu.inspection").show(chosen(config, device, overrides), calibrate=calibrate, as_json=as_json)
 
 
+def calibrate(
+    config: ConfigOption = None,
+    device: DeviceOption = None,
+    overrides: SetOption = None,
+    fill: Annotated[
+        float, typer.Option(help="Fraction of the inputs that typical data switch on; exposures are chosen for it.")
+    ] = 0.5,
+    matrix: Annotated[
+        bool, typer.Option("--matrix", help="Measure the whole transmission matrix by Hadamard patterns.")
+    ] = False,
+    interleave: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="With --matrix: show a known pattern every N patterns, against drift."),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of random probes.")] = 0,
+    resume: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Go on with an interrupted matrix measurement: its folder.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="File of the calibration (the profile's `calibration`, else calibration.safetensors), or folder of the "
+            "matrix (runs/...)."
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Calibrate a device and keep the result; with --matrix, measure its transmission matrix."""
+    import_module("opu.calibrate_command").run(
+        chosen(config, device, overrides),
+        matrix=matrix,
+        out=out,
+        fill=fill,
+        seed=seed,
+        interleave=interleave,
+        resume=resume,
+        as_json=as_json,
+    )
+
+
+def characterize(
+    config: ConfigOption = None,
+    device: DeviceOption = None,
+    overrides: SetOption = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Fewer frames: wider errors, a few seconds.")] = False,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the report.  [default: runs/...]")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure a device: gain, noise, full well, speckle, linearity, drift, signal-to-noise; write an HTML report."""
+    import_module("opu.characterization.command").run(
+        chosen(config, device, overrides), out=out, quick=quick, as_json=as_json
+    )
+
+
+def fit(
+    measurements: Annotated[Path, typer.Argument(help="characterization.json, or the folder that holds it.")],
+    out: Annotated[Path, typer.Option(help="Config file to write.")] = Path("twin.toml"),
+    name: Annotated[str, typer.Option(help="Name of the profile in it.")] = "twin",
+) -> None:
+    """Turn a characterization into a simulator profile that behaves the same: a digital twin."""
+    import_module("opu.characterization.command").run_fit(measurements, out=out, name=name)
+
+
 def starter_config(body: str, name: str = "d") -> str:
     """A commented config file with one profile called `name`, whose table's body a device kind wrote."""
     return (

@@ -29,13 +29,20 @@ SetOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line of standard output.")]
-Method = Annotated[str | None, typer.Option(help="bp (backprop), dfa or shallow (last layer only).  [default: dfa]")]
+Method = Annotated[
+    str | None,
+    typer.Option(
+        help="bp (backprop), dfa, fa, shallow (last layer only), drtp, local, dni, dithered, slots.  [default: dfa]"
+    ),
+]
 Feedback = Annotated[
     str | None, typer.Option(help="DFA's projection: optical (the device) or digital (a matrix).  [default: optical]")
 ]
-DatasetName = Annotated[str | None, typer.Option("--dataset", help="digits (bundled) or mnist.  [default: digits]")]
+DatasetName = Annotated[
+    str | None, typer.Option("--dataset", help="digits (bundled), mnist or cora (a graph).  [default: digits]")
+]
 DataFolder = Annotated[
-    Path | None, typer.Option("--data", metavar="DIR", help="Folder with the MNIST files. [env: OPU_DATA]")
+    Path | None, typer.Option("--data", metavar="DIR", help="Folder with the MNIST or Cora files. [env: OPU_DATA]")
 ]
 Epochs = Annotated[int | None, typer.Option(min=1, help="Passes over the training set.  [default: by dataset]")]
 Hidden = Annotated[str | None, typer.Option(metavar="N,N", help="Widths of the hidden layers.  [default: 512,512]")]

@@ -165,7 +165,74 @@ class BitPlanes:
         return Encoded(planes & (x > 0)[:, None, :], planes & (x < 0)[:, None, :], weights, peak[:, 0])
 
 
-ENCODINGS: dict[str, type[Any]] = {"binary": Binary, "ternary": Ternary, "bitplanes": BitPlanes}
+@dataclass(frozen=True)
+class Stochastic:
+    """Ternary planes by stochastic rounding: input i is on with probability |x_i| / max|x|, so that rows average to themselves.
+
+    Each plane is a systematic sample (Madow 1944) of the row: about sum|x| / max|x| inputs are on, and never one too few or
+    too many. Of a softmax's error that is the true class and one wrong class, drawn from the model's own prediction. `planes`
+    samples are taken evenly apart and averaged; decoded values are within 1/planes of |x_i| / max|x|. The sample is a function
+    of the row alone: the same row gives the same frames, in any batch and on any machine. Source: ternary gradients, Wen et
+    al. 2017 (arXiv:1705.07878).
+    """
+
+    kind: ClassVar[str] = "stochastic"
+    planes: int = 1
+
+    def __post_init__(self) -> None:
+        """ConfigError for other than 1 to 64 planes."""
+        if isinstance(self.planes, bool) or not isinstance(self.planes, int) or not 1 <= self.planes <= 64:
+            raise ConfigError(f"stochastic planes = {self.planes!r}: must be an integer from 1 to 64")
+
+    @property
+    def n_planes(self) -> int:
+        """As many signed planes."""
+        return self.planes
+
+    def check(self, x: Array) -> None:
+        """Any x will do."""
+
+    def encode(self, x: Array) -> Encoded:
+        """On where the running sum of |x| / max|x|, plus the row's offset, passes an integer; scale = max|x|."""
+        xp, where = namespace(x), device_of(x)
+        size = xp.abs(x)
+        peak = xp.max(size, axis=1, keepdims=True)
+        # In integers: sums are then the same in any order and library.
+        share = xp.astype(xp.round(size / xp.where(peak > 0, peak, 1.0) * ONE), xp.int64)
+        step = xp.asarray([ONE * k // self.planes for k in range(self.planes)], dtype=xp.int64, device=where)
+        offset = ((_mixed(share)[:, None] + step[None, :]) % ONE)[:, :, None]
+        passed = (xp.cumulative_sum(share, axis=1)[:, None, :] + offset) >> ONE_BITS
+        on = passed > xp.concat([xp.zeros_like(offset), passed[:, :, :-1]], axis=2)
+        weights = xp.asarray([1 / self.planes] * self.planes, dtype=xp.float64, device=where)
+        return Encoded(on & (x > 0)[:, None, :], on & (x < 0)[:, None, :], weights, peak[:, 0])
+
+
+ONE_BITS = 24
+ONE = 2**ONE_BITS
+"""The integer that stands for 1 in `Stochastic`; rounding to it moves a probability by 3e-8 at most."""
+
+
+def _mixed(rows: Array) -> Array:
+    """int64[n, n_inputs] -> int64[n] in 0..ONE-1, equal for equal rows and otherwise as good as random."""
+    xp, where = namespace(rows), device_of(rows)
+
+    def word(value: int) -> Array:
+        return xp.asarray([value], dtype=xp.uint64, device=where)
+
+    # A multiplier for each place, then the finaliser of SplitMix64 (Steele et al. 2014); sums and products are modulo 2^64.
+    places = xp.arange(1, rows.shape[1] + 1, dtype=xp.uint64, device=where) * word(0x9E3779B97F4A7C15) | word(1)
+    hashed = xp.sum(xp.astype(rows, xp.uint64) * places[None, :], axis=1, dtype=xp.uint64)
+    hashed = (hashed ^ (hashed >> word(30))) * word(0xBF58476D1CE4E5B9)
+    hashed = (hashed ^ (hashed >> word(27))) * word(0x94D049BB133111EB)
+    return xp.astype(hashed >> word(40), xp.int64)
+
+
+ENCODINGS: dict[str, type[Any]] = {
+    "binary": Binary,
+    "ternary": Ternary,
+    "bitplanes": BitPlanes,
+    "stochastic": Stochastic,
+}
 
 
 def encoding_from(value: str | Mapping[str, Any] | Encoding, where: str = "encoding") -> Encoding:
