@@ -70,14 +70,14 @@ def torch_step() -> Callable[[np.ndarray, np.ndarray], None] | None:
 
 def our_step(method: Any) -> Callable[[np.ndarray, np.ndarray], None]:
     """openopu's trainer with Adam."""
-    training, loss = import_module("opu.training"), import_module("opu.training.loss")
+    training = import_module("opu.training")
+    loss = import_module("opu.training.loss").softmax_cross_entropy
     network = training.Network(SIZES, np.random.default_rng(0), "tanh")
     optimiser = import_module("opu.training.optimiser").make_optimiser("adam", network.parameters, 0.9)
+    moment = training.Moment(seed=0, step=0)
 
     def step(x: np.ndarray, y: np.ndarray) -> None:
-        trace = network.forward(x)
-        _, error = loss.softmax_cross_entropy(trace.logits, y)
-        optimiser.step(network.gradients(trace, method.deltas(network, trace, error)), 1e-3)
+        training.train_step(network, method, optimiser, loss, training.Sample(x, y), moment, 1e-3)
 
     return step
 

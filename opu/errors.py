@@ -49,3 +49,11 @@ class TooDark(OPUWarning):
 
 class EncodingWarning(OPUWarning):
     """An encoding's parameter is known to ruin what it will be used for."""
+
+
+class AlignmentWarning(OPUWarning):
+    """A network does not turn towards its feedback: its hidden layers learn nothing from it."""
+
+
+class DriftWarning(OPUWarning):
+    """The medium changes faster than what is learned from it."""

@@ -8,46 +8,67 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .arrays import Array, Labels
+from opu.arrays import Array, taken
+
 from .backprop import Backprop
-from .loss import softmax_cross_entropy
+from .batch import Batch
+from .layer import Moment
+from .loss import Loss, loss_on_rows, softmax_cross_entropy
 from .method import Method
-from .network import Network
+from .network import Gradients, Network
 
 Angles = tuple[float | None, ...]
 
 
 @dataclass(frozen=True)
 class Alignment:
-    """Angles in degrees, one per hidden layer; None where no angle exists (layer untouched, or only zero vectors).
+    """Angles in degrees, one per hidden block; None where no angle exists (block untouched, or only zero vectors).
 
     `sample_angle_deg`: mean over samples of the angle between the method's delta and backprop's.
-    `batch_angle_deg`: angle between the two weight gradients of the whole batch, which noise spoils far less.
+    `batch_angle_deg`: angle between the two gradients of all the block's matrices for the whole batch, which noise spoils
+    far less.
     """
 
     sample_angle_deg: Angles
     batch_angle_deg: Angles
 
 
-def measure_alignment(network: Network, method: Method, x: Array, labels: Labels) -> Alignment:
+def measure_alignment(
+    network: Network,
+    method: Method,
+    x: Array,
+    targets: Array,
+    *,
+    loss: Loss = softmax_cross_entropy,
+    rows: Array | None = None,
+    moment: Moment | None = None,
+) -> Alignment:
     """Return the angles of a method to the exact gradient on one probe batch; the network stays as it is.
 
-    x: (B, features); labels: (B,). Optical methods show the frames of B errors for it. Nøkland 2016.
+    x: (B, features); targets: as the loss takes them; rows: those that count, None for all. Nothing is dropped out; moment
+    is the method's (default: seed 0, step 0). Optical methods show the frames of B errors for it. Nøkland 2016.
     """
     trace = network.forward(x)
-    _, error = softmax_cross_entropy(trace.logits, labels)
-    theirs = method.deltas(network, trace, error)
-    exact = Backprop().deltas(network, trace, error)
+    _, error = loss_on_rows(loss, trace.logits, targets, rows)
+    batch = Batch(trace, error, targets, loss, moment or Moment(0, 0), rows)
+    theirs, exact = method.gradients(network, batch), Backprop().gradients(network, batch)
     samples: list[float | None] = []
     batches: list[float | None] = []
-    for h, a, b in zip(trace.inputs[:-1], theirs[:-1], exact[:-1], strict=True):
-        if a is None or b is None:
-            samples.append(None)
-            batches.append(None)
-        else:
-            samples.append(mean_angle_deg(a, b))
-            batches.append(mean_angle_deg((h.T @ a).reshape(1, -1), (h.T @ b).reshape(1, -1)))
+    for block in range(network.n_blocks - 1):
+        a, b = theirs.deltas[block], exact.deltas[block]
+        samples.append(None if a is None or b is None else mean_angle_deg(taken(a), taken(b)))
+        u, v = (_matrices(g, network, block) for g in (theirs, exact))
+        batches.append(None if u is None or v is None else mean_angle_deg(u, v))
     return Alignment(tuple(samples), tuple(batches))
+
+
+def _matrices(gradients: Gradients, network: Network, block: int) -> NDArray[np.float64] | None:
+    """The gradients of a block's matrices as one row, None if one is None."""
+    parts = [gradients.parameters[i] for i in network.parameters_of(block) if network.parameters[i].ndim == 2]
+    if not parts or any(part is None for part in parts):
+        return None
+    row: NDArray[np.float64] = np.concatenate([taken(part).ravel() for part in parts])[None].astype(np.float64)
+    return row
 
 
 def mean_angle_deg(a: Array, b: Array) -> float | None:

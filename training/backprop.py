@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from .arrays import Array
-from .method import Cost
-from .network import Network, Trace
+from opu.arrays import Array
+
+from .batch import Batch
+from .method import Cost, Span
+from .network import Gradients, Network
 
 
 class Backprop:
-    """delta_i = (delta_{i+1} W_{i+1}^T) * f'(a_i). Rumelhart, Hinton & Williams 1986."""
+    """delta_i = (delta_{i+1} W_{i+1}^T) * f'(a_i), and so through every layer. Rumelhart, Hinton & Williams 1986."""
 
     name = "bp"
+    span: Span = "network"
 
-    def deltas(self, network: Network, trace: Trace, error: Array) -> list[Array | None]:
-        """Return the exact deltas, one (B, n_out) per layer."""
-        delta = error
-        result: list[Array | None] = [delta]
-        for layer in range(network.n_layers - 1, 0, -1):
-            delta = (delta @ network.weight(layer).T) * trace.slopes[layer - 1]
-            result.insert(0, delta)
-        return result
+    def __init__(self) -> None:
+        self.parameters: list[Array] = []
+
+    def check(self, network: Network) -> None:
+        """Any network will do."""
+
+    def gradients(self, network: Network, batch: Batch) -> Gradients:
+        """Return the exact gradients of the mean loss."""
+        return network.chained(batch.trace, batch.error * batch.scale)
 
     def cost(self) -> Cost:
         """No device is used."""

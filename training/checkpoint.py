@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from opu.arrays import Array, namespace, taken
 from opu.errors import InputError
 from opu.files import write_atomic
 
+from .method import Method
 from .network import Network
 from .optimiser import Optimiser
 from .record import EpochRecord
@@ -34,13 +36,25 @@ class Checkpoint:
     history: tuple[EpochRecord, ...]
     arrays: Mapping[str, NDArray[Any]]
 
-    def restore(self, network: Network, optimiser: Optimiser) -> None:
+    def restore(self, network: Network, optimiser: Optimiser, method: Method | None = None) -> None:
         """Copy parameters and optimiser state in. Raises InputError, naming the file, when they do not fit."""
         try:
             network.load_state_dict(self._part("network/"))
             optimiser.load_state(self._part("optimiser/"))
+            self._restore_method([] if method is None else method.parameters)
         except InputError as error:
             raise InputError(f"checkpoint {self.path}: {error}") from error
+
+    def _restore_method(self, parameters: Sequence[Array]) -> None:
+        stored = self._part("method/")
+        shapes = {str(i): p.shape for i, p in enumerate(parameters)}
+        if {name: a.shape for name, a in stored.items()} != shapes:
+            raise InputError(
+                f"the method's own arrays have shapes {[a.shape for a in stored.values()]}, {list(shapes.values())} are "
+                "needed: the file was made with another method"
+            )
+        for i, own in enumerate(parameters):
+            own[...] = namespace(own).asarray(stored[str(i)])
 
     def _part(self, prefix: str) -> dict[str, NDArray[Any]]:
         return {name.removeprefix(prefix): a for name, a in self.arrays.items() if name.startswith(prefix)}
@@ -52,10 +66,12 @@ def save_checkpoint(
     optimiser: Optimiser,
     settings: Mapping[str, Any],
     history: Sequence[EpochRecord],
+    method: Method | None = None,
 ) -> None:
     """Write the run as one safetensors file, whole or not at all. `settings` are JSON values. Raises OSError."""
     arrays = {f"network/{name}": array for name, array in network.state_dict().items()}
     arrays |= {f"optimiser/{name}": array for name, array in optimiser.state().items()}
+    arrays |= {f"method/{i}": array for i, array in enumerate([] if method is None else method.parameters)}
     metadata = {
         "format": _FORMAT,
         "epoch": str(len(history)),
@@ -63,7 +79,7 @@ def save_checkpoint(
         "history": json.dumps([record.as_json() for record in history]),
     }
     # safetensors writes the raw buffer: a transposed view would come back scrambled
-    write_atomic(path, save({name: np.ascontiguousarray(a) for name, a in arrays.items()}, metadata))
+    write_atomic(path, save({name: np.ascontiguousarray(taken(a)) for name, a in arrays.items()}, metadata))
 
 
 def load_checkpoint(path: Path) -> Checkpoint:

@@ -51,6 +51,16 @@ class CompareRow:
         return float(np.mean([r.train_seconds for r in self.results]))
 
     @property
+    def epoch_seconds(self) -> float:
+        """Mean wall time of an epoch's training, in seconds."""
+        return float(np.mean([r.train_seconds / r.epochs for r in self.results]))
+
+    @property
+    def stored_bytes(self) -> int | None:
+        """Bytes per sample that the rule must keep of a forward pass; see `opu.training.method.stored_bytes`."""
+        return self.results[0].stored_bytes
+
+    @property
     def frames(self) -> int:
         """Mean number of frames shown."""
         return round(float(np.mean([r.frames for r in self.results])))
@@ -78,6 +88,8 @@ class CompareRow:
             "mean": self.mean,
             "std": self.std,
             "train_seconds": self.train_seconds,
+            "epoch_seconds": self.epoch_seconds,
+            "stored_bytes": self.stored_bytes,
             "frames": self.frames,
             "device_seconds": self.device_seconds,
             "sample_angle_deg": self.sample_angle_deg,

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from opu.arrays import namespace
 from opu.errors import ConfigError, InputError, OPUError
 
 from .arrays import Array, Labels
 from .idx import read_idx
+from .sample import Sample
+from .streams import stream
 
 DATASETS = ("digits", "mnist")
 _MNIST_TRAIN = 60_000
@@ -35,6 +39,53 @@ class Dataset:
         """Width of one sample."""
         return int(self.train_x.shape[1])
 
+    @property
+    def n_train(self) -> int:
+        """Training samples."""
+        return int(self.train_x.shape[0])
+
+    @property
+    def n_test(self) -> int:
+        """Test samples."""
+        return int(self.test_x.shape[0])
+
+    @property
+    def probe_every(self) -> int:
+        """Angles are measured after every epoch."""
+        return 1
+
+    def steps(self, batch_size: int) -> int:
+        """Batches of an epoch; the last one may be shorter."""
+        return -(-self.n_train // batch_size)
+
+    def batches(self, seed: int, epoch: int, batch_size: int) -> Iterator[Sample]:
+        """The training part once, in an order that is a function of (seed, epoch)."""
+        order = stream(seed, "batches", epoch).permutation(self.n_train)
+        for start in range(0, self.n_train, batch_size):
+            rows = order[start : start + batch_size]
+            yield self._sample(rows)
+
+    def probe(self, seed: int, size: int) -> Sample:
+        """`size` training samples, or all if there are fewer; a function of the seed."""
+        rows = stream(seed, "probe").permutation(self.n_train)[:size]
+        return self._sample(rows)
+
+    def to(self, xp: Any) -> Dataset:
+        """Return the data set with its arrays in the namespace `xp` (cupy, ...)."""
+        arrays = {name: xp.asarray(getattr(self, name)) for name in ("train_x", "train_y", "test_x", "test_y")}
+        return replace(self, **arrays)
+
+    def _sample(self, rows: Labels) -> Sample:
+        xp = namespace(self.train_x)
+        if xp is np:
+            return Sample(self.train_x[rows], self.train_y[rows])
+        numbers = xp.asarray(rows)
+        return Sample(xp.take(self.train_x, numbers, axis=0), xp.take(self.train_y, numbers, axis=0))
+
+    def parts(self) -> dict[str, Sample]:
+        """What accuracy is measured on: the test part."""
+        return {"test": Sample(self.test_x, self.test_y)}
+
 
 def load(name: str, folder: Path | None = None) -> Dataset:
     """Return a data set, standardised by one mean and standard deviation of its training part.
@@ -48,6 +99,8 @@ def load(name: str, folder: Path | None = None) -> Dataset:
     if name == "mnist":
         given = folder if folder is not None else _folder_from_environment()
         return _mnist_from_openml() if given is None else _mnist_from_files(given)
+    if name == "cora":
+        raise ConfigError(f"dataset 'cora' is a graph, and this works on images: choose one of {', '.join(DATASETS)}")
     raise ConfigError(f"dataset '{name}' is unknown: choose one of {', '.join(DATASETS)}")
 
 

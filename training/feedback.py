@@ -6,12 +6,12 @@ from typing import Protocol
 
 import numpy as np
 
+from opu.arrays import Array, namespace
 from opu.calibration import Calibration
 from opu.device import DeviceStatus
 from opu.encodings import Encoding, Ternary
 from opu.errors import InputError
 
-from .arrays import Array
 from .streams import stream
 
 ERROR_FILL = 0.2
@@ -100,10 +100,16 @@ class DigitalFeedback:
     def __init__(self, n_errors: int, width: int, seed: int) -> None:
         _check_sizes(n_errors, width)
         self.n_errors, self.width = n_errors, width
+        self._matrices: dict[object, Array] = {}
         self.matrix: Array = stream(seed, "feedback").standard_normal((n_errors, width), dtype=np.float32)
 
     def project(self, error: Array) -> Array:
         """Project errors (B, n_errors) to (B, width)."""
+        if not isinstance(error, np.ndarray):
+            key = getattr(error, "device", None)  # the matrix is moved there once
+            if key not in self._matrices:
+                self._matrices[key] = namespace(error).asarray(self.matrix)
+            return error @ self._matrices[key]
         return error @ self.matrix
 
 
@@ -151,9 +157,12 @@ class OpticalFeedback:
     def project(self, error: Array) -> Array:
         """Project errors (B, n_errors) to float32 (B, width)."""
         copies, rest = divmod(self._opu.n_inputs, self.n_errors)
-        shown = np.pad(np.repeat(error, copies, axis=1), ((0, 0), (0, rest)))
-        projected = self._opu.linear_transform(shown.astype(np.float32, copy=False))[:, : self.width]
-        return projected / np.float32(np.sqrt(copies))
+        xp = namespace(error)
+        shown = xp.astype(xp.repeat(error, copies, axis=1), xp.float32, copy=False)
+        if rest:
+            shown = xp.concat([shown, xp.zeros((len(shown), rest), dtype=xp.float32)], axis=1)
+        projected = self._opu.linear_transform(shown)[:, : self.width]
+        return projected / float(np.float32(np.sqrt(copies)))
 
 
 def _check_sizes(n_errors: int, width: int) -> None:

@@ -6,14 +6,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Protocol
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
+from opu.arrays import Array, namespace
 from opu.errors import InputError
-
-from .arrays import Array
+from opu.threads import get_num_threads, run_tasks
 
 OptimiserName = Literal["adam", "sgd"]
-State = dict[str, NDArray[Any]]
+State = dict[str, Array]
+_SHARED_SIZE = 1 << 18  # below it waking a second thread costs more than it saves
 
 
 class Optimiser(Protocol):
@@ -33,16 +35,23 @@ class Optimiser(Protocol):
 
 
 class Adam:
-    """p -= lr m̂ / (sqrt(v̂) + eps), m̂ and v̂ the bias-corrected running means of g and g². Kingma & Ba 2015."""
+    """p -= lr m̂ / (sqrt(v̂) + eps), m̂ and v̂ the bias-corrected running means of g and g². Kingma & Ba 2015.
+
+    weight_decay w: g + w p in place of g, the gradient of w |p|² / 2; parameters without a gradient do not decay.
+    """
 
     def __init__(
-        self, parameters: Sequence[Array], beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-8
+        self,
+        parameters: Sequence[Array],
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        epsilon: float = 1e-8,
+        weight_decay: float = 0.0,
     ) -> None:
-        self._parameters = list(parameters)
-        self._beta1, self._beta2, self._epsilon = beta1, beta2, epsilon
-        self._mean = [np.zeros_like(p) for p in parameters]
-        self._square = [np.zeros_like(p) for p in parameters]
-        self._scratch = [np.empty_like(p) for p in parameters]
+        self._parameters = [_whole(p) for p in parameters]
+        self._beta1, self._beta2, self._epsilon, self._decay = beta1, beta2, epsilon, weight_decay
+        self._mean = [namespace(p).zeros_like(p) for p in self._parameters]
+        self._square = [namespace(p).zeros_like(p) for p in self._parameters]
         self._steps = np.zeros(1, np.int64)
 
     def step(self, gradients: Sequence[Array | None], learning_rate: float) -> None:
@@ -56,20 +65,28 @@ class Adam:
                 self._update(i, g, scale, root)
 
     def _update(self, i: int, g: Array, scale: float, root: float) -> None:
-        p, m, v, work = self._parameters[i], self._mean[i], self._square[i], self._scratch[i]
-        np.multiply(g, 1 - self._beta1, out=work)
-        m *= self._beta1
-        m += work
-        np.multiply(g, g, out=work)
-        work *= 1 - self._beta2
-        v *= self._beta2
-        v += work
-        np.sqrt(v, out=work)
-        work /= root
-        work += self._epsilon
-        np.divide(m, work, out=work)
-        work *= scale
-        p -= work
+        p, m, v = self._parameters[i], self._mean[i], self._square[i]
+        beta1, beta2 = self._beta1, self._beta2
+        if self._decay:
+            g = g + p * self._decay
+        if not isinstance(p, np.ndarray):
+            xp = namespace(p)
+            m *= beta1
+            m += g * (1 - beta1)
+            v *= beta2
+            v += g * g * (1 - beta2)
+            p -= m / (xp.sqrt(v) / root + self._epsilon) * scale
+            return
+        factors = tuple(p.dtype.type(f) for f in (beta1, 1 - beta1, beta2, 1 - beta2, root, self._epsilon, scale))
+        flat = [array.reshape(-1) for array in (p, m, v, g.astype(p.dtype, copy=False))]
+        if p.size < _SHARED_SIZE:
+            adam_step(*flat, factors)
+            return
+        share = -(-p.size // get_num_threads())
+        run_tasks(
+            lambda start: adam_step(*(array[start : start + share] for array in flat), factors),
+            range(0, p.size, share),
+        )
 
     def state(self) -> State:
         """Named arrays: 'step', 'mean.i', 'square.i'."""
@@ -84,19 +101,19 @@ class Adam:
 
 
 class SGD:
-    """u = momentum u + g, p -= lr u: heavy-ball descent. Polyak 1964."""
+    """u = momentum u + g, p -= lr u: heavy-ball descent. Polyak 1964. weight_decay as for Adam."""
 
-    def __init__(self, parameters: Sequence[Array], momentum: float = 0.9) -> None:
+    def __init__(self, parameters: Sequence[Array], momentum: float = 0.9, weight_decay: float = 0.0) -> None:
         self._parameters = list(parameters)
-        self._momentum = momentum
-        self._velocity = [np.zeros_like(p) for p in parameters]
+        self._momentum, self._decay = momentum, weight_decay
+        self._velocity = [namespace(p).zeros_like(p) for p in parameters]
 
     def step(self, gradients: Sequence[Array | None], learning_rate: float) -> None:
         """Update the parameters in place; None skips one."""
         for i, g in enumerate(gradients):
             if g is not None:
                 self._velocity[i] *= self._momentum
-                self._velocity[i] += g
+                self._velocity[i] += g if not self._decay else g + self._parameters[i] * self._decay
                 self._parameters[i] -= learning_rate * self._velocity[i]
 
     def state(self) -> State:
@@ -108,9 +125,13 @@ class SGD:
         _copy_into(self.state(), state, "SGD")
 
 
-def make_optimiser(name: OptimiserName, parameters: Sequence[Array], momentum: float = 0.9) -> Optimiser:
+def make_optimiser(
+    name: OptimiserName, parameters: Sequence[Array], momentum: float = 0.9, weight_decay: float = 0.0
+) -> Optimiser:
     """Return the optimiser of that name over the parameters; `momentum` is SGD's."""
-    return Adam(parameters) if name == "adam" else SGD(parameters, momentum)
+    if name == "adam":
+        return Adam(parameters, weight_decay=weight_decay)
+    return SGD(parameters, momentum, weight_decay)
 
 
 def _copy_into(own: State, given: Mapping[str, NDArray[Any]], kind: str) -> None:
@@ -122,4 +143,24 @@ def _copy_into(own: State, given: Mapping[str, NDArray[Any]], kind: str) -> None
                 "the checkpoint was made with another optimiser or network"
             )
     for name, array in own.items():
-        array[...] = given[name]
+        array[...] = namespace(array).asarray(given[name])
+
+
+def _whole(parameter: Array) -> Array:
+    if isinstance(parameter, np.ndarray) and not parameter.flags.c_contiguous:
+        raise InputError(
+            f"a parameter of shape {parameter.shape} is a view with gaps or another order, and Adam updates whole arrays "
+            "in place: pass a C-contiguous array (np.ascontiguousarray makes one)"
+        )
+    return parameter
+
+
+# One pass, for NumPy's dozen would be bound by memory; no fused multiply-add: every operation rounds as NumPy's does.
+@njit(nogil=True, cache=True, error_model="numpy")  # type: ignore[untyped-decorator]
+def adam_step(p: Any, m: Any, v: Any, g: Any, factors: Any) -> None:
+    """One step for flat arrays; factors: beta1, 1 - beta1, beta2, 1 - beta2, sqrt(1 - beta2^t), epsilon, lr / (1 - beta1^t)."""
+    beta1, rest1, beta2, rest2, root, epsilon, scale = factors
+    for i in range(p.size):
+        m[i] = m[i] * beta1 + g[i] * rest1
+        v[i] = v[i] * beta2 + g[i] * g[i] * rest2
+        p[i] -= m[i] / (np.sqrt(v[i]) / root + epsilon) * scale

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _INK = "#333333"
+_WITHOUT_ANGLES = {
+    "bp": "backprop: exact,\n0° by definition",
+    "shallow": "no feedback:\nhidden layers stay random",
+}
 
 
 def save_curves(result: RunResult, path: Path) -> None:
@@ -57,15 +61,18 @@ def save_curves(result: RunResult, path: Path) -> None:
 
 def save_comparison(rows: Sequence[tuple[Arm, Sequence[RunResult]]], title: str, path: Path) -> None:
     """Write accuracy against epoch (mean line, min-max band) and final accuracy with each seed as a dot."""
-    figure = _figure(12.0, 4.6)
+    figure = _figure(12.0, max(4.6, 0.62 * len(rows)))
     left, right = figure.subplots(1, 2, width_ratios=(1, 1.15))
     figure.suptitle(f"Test accuracy by learning rule: {title}", fontsize=13)
     epochs: list[int] = []
     for arm, results in rows:
         curves = 100 * np.array([[r.test_accuracy for r in result.history] for result in results])
         epochs = [r.epoch for r in results[0].history]
+        mark = arm.marker if len(epochs) <= 30 else ""
         left.fill_between(epochs, curves.min(axis=0), curves.max(axis=0), color=arm.colour, alpha=0.2, linewidth=0)
-        left.plot(epochs, curves.mean(axis=0), color=arm.colour, linewidth=2, marker="o", markersize=4, label=arm.label)
+        left.plot(
+            epochs, curves.mean(axis=0), color=arm.colour, linewidth=2, marker=mark, markersize=5, label=arm.label
+        )
     _dress(left, "While training (mean, band: all seeds)", "test accuracy (%)", epochs)
     left.legend(loc="best", framealpha=0.8, edgecolor="none")
     _final_panel(right, rows)
@@ -73,10 +80,8 @@ def save_comparison(rows: Sequence[tuple[Arm, Sequence[RunResult]]], title: str,
 
 
 def _angle_panel(axes: Axes, result: RunResult, epochs: list[int]) -> None:
-    if result.method != "dfa":
-        text = (
-            "backprop: exact,\n0° by definition" if result.method == "bp" else "no feedback:\nhidden layers stay random"
-        )
+    text = _WITHOUT_ANGLES.get(result.method)
+    if text is not None:
         axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", fontsize=13, color=_INK)
         axes.set_title("Angle to the true gradient")
         axes.set_xticks([])
@@ -110,14 +115,14 @@ def _final_panel(axes: Axes, rows: Sequence[tuple[Arm, Sequence[RunResult]]]) ->
             [final.min(), final.max()], [place, place], color=arm.colour, alpha=0.3, linewidth=14, solid_capstyle="butt"
         )
         offsets = np.linspace(-0.1, 0.1, len(final)) if len(final) > 1 else np.zeros(1)
-        axes.plot(final, place + offsets, "o", color=arm.colour, markeredgecolor="white", markersize=7)
+        axes.plot(final, place + offsets, arm.marker, color=arm.colour, markeredgecolor="white", markersize=7)
         axes.plot(final.mean(), place, "|", color=arm.colour, markersize=34, markeredgewidth=2.5)
         spread = f" ± {final.std(ddof=1):.2f}" if len(final) > 1 else ""
         axes.text(1.02, place, f"{final.mean():.2f}{spread} %", transform=axes.get_yaxis_transform(), va="center")
     axes.set_yticks(range(len(rows)), [arm.label for arm, _ in rows])
     axes.invert_yaxis()
     axes.set_xlabel("test accuracy (%)")
-    axes.set_title("After the last epoch (dots: seeds, line: mean)")
+    axes.set_title("In the end (dots: seeds, line: mean)")
     axes.grid(axis="x", alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
 

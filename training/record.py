@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any
 
 from opu.errors import InputError
@@ -13,10 +13,11 @@ from .alignment import Angles
 
 @dataclass(frozen=True)
 class EpochRecord:
-    """One epoch: losses in nats, accuracies as fractions, angles in degrees per hidden layer, costs of this epoch.
+    """One epoch: losses in nats, accuracies as fractions, angles in degrees per hidden block, costs of this epoch.
 
     `train_loss` and `train_accuracy` are means over the batches as they were trained; `seconds` is their wall time,
-    evaluation left out; `frames` and `device_seconds` include the probe batch that measures the angles.
+    evaluation left out; `frames` and `device_seconds` include the probes that measure angles and drift. Angles are None
+    where they were not measured or do not exist, `validation_accuracy` where there is no validation part.
     """
 
     epoch: int
@@ -29,6 +30,7 @@ class EpochRecord:
     frames: int
     device_seconds: float
     seconds: float
+    validation_accuracy: float | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Return the record as JSON-safe values."""
@@ -37,10 +39,10 @@ class EpochRecord:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> EpochRecord:
         """Read a record back. Raises InputError when a field is missing."""
-        missing = [f.name for f in fields(cls) if f.name not in data]
+        missing = [f.name for f in fields(cls) if f.name not in data and f.default is MISSING]
         if missing:
             raise InputError(f"epoch record lacks {', '.join(missing)}: the file was made by another version")
-        values: dict[str, Any] = {f.name: data[f.name] for f in fields(cls)}
+        values: dict[str, Any] = {f.name: data[f.name] for f in fields(cls) if f.name in data}
         values["sample_angle_deg"] = tuple(values["sample_angle_deg"])
         values["batch_angle_deg"] = tuple(values["batch_angle_deg"])
         return cls(**values)

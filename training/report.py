@@ -36,21 +36,23 @@ def comparison_table(rows: Sequence[CompareRow]) -> Table:
     n_seeds = len(rows[0].results) if rows else 0
     table = Table(
         title=f"test accuracy, mean of {n_seeds} seed{'' if n_seeds == 1 else 's ± standard deviation'}; costs of one run",
-        caption="angles to the gradient: per sample, per batch; a sim's device time is simulated",
+        caption="angles to the gradient: per sample, per batch; kept: of a forward pass, bytes per sample; a sim's device "
+        "time is simulated",
         box=SIMPLE_HEAD,
     )
     table.add_column("method", no_wrap=True)
-    for heading in ("accuracy %", "angles", "frames", "device", "wall"):
+    for heading in ("accuracy %", "s/epoch", "kept", "angles", "frames", "device"):
         table.add_column(heading, justify="right", no_wrap=True)
     for row in rows:
         spread = "" if row.std is None else f" ± {100 * row.std:.2f}"
         table.add_row(
             row.arm.label,
             f"{100 * row.mean:.2f}{spread}",
+            f"{row.epoch_seconds:.3g}",
+            "–" if row.stored_bytes is None else f"{row.stored_bytes:,}",
             f"{_angle(row.sample_angle_deg)} {_angle(row.batch_angle_deg)}",
             f"{row.frames:,}" if row.frames else "–",
             seconds_text(row.device_seconds) if row.frames else "–",
-            seconds_text(row.train_seconds),
         )
     return table
 

@@ -18,7 +18,8 @@ class RunResult:
 
     `feedback` is None for methods without one, `device` None unless light was used. `train_seconds`, `frames` and
     `device_seconds` are sums over all epochs; the angles are means over the hidden layers after the last epoch, None
-    where there is no angle.
+    where there is no angle. Where the data set has a validation part, `test_accuracy` is that of the epoch that was best
+    on it (the first such). `stored_bytes`: per sample, see `opu.training.method.stored_bytes`.
     """
 
     method: str
@@ -35,6 +36,7 @@ class RunResult:
     batch_angle_deg: float | None
     run_dir: str
     history: tuple[EpochRecord, ...]
+    stored_bytes: int | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Return the result as JSON-safe values."""
@@ -42,7 +44,11 @@ class RunResult:
 
 
 def summarise(
-    settings: ResolvedSettings, history: Sequence[EpochRecord], run_dir: Path, device_name: str | None
+    settings: ResolvedSettings,
+    history: Sequence[EpochRecord],
+    run_dir: Path,
+    device_name: str | None,
+    stored_bytes: int | None = None,
 ) -> RunResult:
     """Return the result of a run from its history, which holds one epoch or more."""
     last = history[-1]
@@ -53,7 +59,7 @@ def summarise(
         dataset=settings.dataset,
         seed=settings.seed,
         epochs=len(history),
-        test_accuracy=last.test_accuracy,
+        test_accuracy=chosen_epoch(history).test_accuracy,
         train_seconds=sum(r.seconds for r in history),
         frames=sum(r.frames for r in history),
         device_seconds=sum(r.device_seconds for r in history),
@@ -61,4 +67,12 @@ def summarise(
         batch_angle_deg=mean_or_none(last.batch_angle_deg),
         run_dir=str(run_dir),
         history=tuple(history),
+        stored_bytes=stored_bytes,
     )
+
+
+def chosen_epoch(history: Sequence[EpochRecord]) -> EpochRecord:
+    """Return the first epoch with the best validation accuracy, the last epoch where there is none."""
+    if any(r.validation_accuracy is None for r in history):
+        return history[-1]
+    return max(history, key=lambda r: (r.validation_accuracy or 0.0, -r.epoch))

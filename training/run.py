@@ -8,26 +8,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from pydantic import ValidationError
 
 from opu.errors import ConfigError, InputError
 from opu.processor import OPU
 
-from .backprop import Backprop
+from .array_module import array_module
 from .checkpoint import CHECKPOINT, Checkpoint, load_checkpoint, save_checkpoint
-from .data import Dataset, load
-from .dfa import DFA
-from .feedback import DigitalFeedback, OpticalFeedback
+from .data import load
 from .folder import make_folder, run_name, write_config, write_metrics
-from .method import Method
+from .graph_data import load_cora
+from .method import Method, stored_bytes, trainable
+from .methods import make_method, make_network
 from .network import Network
 from .optimiser import make_optimiser
 from .plots import save_curves
 from .record import EpochRecord
 from .result import RunResult, summarise
+from .sample import Source
 from .settings import ResolvedSettings, TrainSettings
-from .shallow import Shallow
-from .streams import stream
 from .trainer import OnBatch, OnEpoch, Plan, fit
 
 CURVES = "curves.png"
@@ -71,25 +71,25 @@ def run_training(
     """
     checkpoint = None if resume is None else load_checkpoint(resume)
     chosen = _settings(settings, checkpoint)
-    dataset = load(chosen.dataset, chosen.data)
-    sizes = (dataset.n_features, *chosen.hidden, dataset.n_classes)
-    network = Network(sizes, stream(chosen.seed, "init"), chosen.activation)
-    optimiser = make_optimiser(chosen.optimiser, network.parameters, chosen.momentum)
-    history: list[EpochRecord] = []
-    if checkpoint is not None:
-        checkpoint.restore(network, optimiser)
-        history = list(checkpoint.history)
+    dataset = _dataset(chosen)
+    network = make_network(chosen, dataset)
+    history = [] if checkpoint is None else list(checkpoint.history)
     device = device_name if chosen.optical else None
     if len(history) >= chosen.epochs and checkpoint is not None:
-        result = summarise(chosen, history, checkpoint.path.parent, device)
+        twin = chosen.model_copy(update={"feedback": "digital"})  # for its size alone: no light
+        kept = _stored(network, make_method(twin, network), dataset)
+        result = summarise(chosen, history, checkpoint.path.parent, device, kept)
         if not (checkpoint.path.parent / CURVES).is_file():
             save_curves(result, checkpoint.path.parent / CURVES)
         return result
 
     with ExitStack() as stack:
-        opu = _open(stack, open_opu, chosen, sizes) if chosen.optical else None
-        method = _method(chosen, sizes, opu)
+        opu = _open(stack, open_opu, chosen, network) if chosen.optical else None
+        method = make_method(chosen, network, opu)
+        method.check(network)
+        optimiser = make_optimiser(chosen.optimiser, trainable(network, method), chosen.momentum, chosen.weight_decay)
         if checkpoint is not None:
+            checkpoint.restore(network, optimiser, method)
             run_dir = checkpoint.path.parent
         else:
             run_dir = make_folder(chosen.out, run_name(chosen))
@@ -103,7 +103,7 @@ def run_training(
 
         def after_epoch(record: EpochRecord) -> None:
             history.append(record)
-            save_checkpoint(run_dir / CHECKPOINT, network, optimiser, chosen.model_dump(mode="json"), history)
+            save_checkpoint(run_dir / CHECKPOINT, network, optimiser, chosen.model_dump(mode="json"), history, method)
             write_metrics(run_dir, chosen, history)
             if on_epoch is not None:
                 on_epoch(record)
@@ -115,9 +115,11 @@ def run_training(
             chosen.learning_rate,
             chosen.schedule,
             chosen.final_lr_fraction,
+            chosen.loss,
         )
         fit(network, method, optimiser, dataset, plan, history=history, on_batch=on_batch, on_epoch=after_epoch)
-    result = summarise(chosen, history, run_dir, device)
+        kept = _stored(network, method, dataset)
+    result = summarise(chosen, history, run_dir, device, kept)
     save_curves(result, run_dir / CURVES)
     return result
 
@@ -141,36 +143,37 @@ def _settings(given: TrainSettings | None, checkpoint: Checkpoint | None) -> Res
     return stored.model_copy(update={"data": given.data}) if given.data is not None else stored
 
 
-def _open(stack: ExitStack, open_opu: OpenOPU | None, settings: ResolvedSettings, sizes: tuple[int, ...]) -> OPU:
+def _open(stack: ExitStack, open_opu: OpenOPU | None, settings: ResolvedSettings, network: Network) -> OPU:
     if open_opu is None:
         raise ConfigError(
             "feedback = 'optical' needs a device and none was given: name a device or use digital feedback"
         )
-    return stack.enter_context(open_opu(settings, sizes[-1], sum(sizes[1:-1])))
+    return stack.enter_context(open_opu(settings, network.sizes[-1], sum(network.hidden)))
 
 
-def _method(settings: ResolvedSettings, sizes: tuple[int, ...], opu: OPU | None) -> Method:
-    if settings.method == "bp":
-        return Backprop()
-    if settings.method == "shallow":
-        return Shallow()
-    width = sum(sizes[1:-1])
-    if opu is not None:
-        return DFA(OpticalFeedback(opu, sizes[-1], width))
-    return DFA(DigitalFeedback(sizes[-1], width, settings.seed))
+def _dataset(settings: ResolvedSettings) -> Source:
+    if settings.dataset == "cora":
+        return load_cora(settings.data)
+    xp = array_module(settings.arrays)
+    images = load(settings.dataset, settings.data)
+    return images if xp is np else images.to(xp)
+
+
+def _stored(network: Network, method: Method, dataset: Source) -> int:
+    return stored_bytes(network, dataset.probe(0, 16).x, method.span)
 
 
 def _start(
-    settings: ResolvedSettings, run_dir: Path, network: Network, dataset: Dataset, done: int, calibration: str | None
+    settings: ResolvedSettings, run_dir: Path, network: Network, dataset: Source, done: int, calibration: str | None
 ) -> RunStart:
     return RunStart(
         settings=settings,
         run_dir=run_dir,
         sizes=network.sizes,
         n_parameters=network.n_parameters,
-        n_train=len(dataset.train_x),
-        n_test=len(dataset.test_x),
-        steps_per_epoch=-(-len(dataset.train_x) // settings.batch_size),
+        n_train=dataset.n_train,
+        n_test=dataset.n_test,
+        steps_per_epoch=dataset.steps(settings.batch_size),
         epochs_done=done,
         calibration=calibration,
     )

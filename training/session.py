@@ -14,6 +14,7 @@ from opu.processor import OPU
 from opu.retrieval import retrieval_from
 from opu.validation import validated
 
+from .arms import ARMS, arms_of
 from .checkpoint import CHECKPOINT
 from .compare import compare as run_comparison
 from .display import Display, results
@@ -44,13 +45,22 @@ def train(config: Config, options: Mapping[str, Any], resume: Path | None = None
     return {name: value for name, value in result.as_json().items() if name != "history"}  # metrics.json has it
 
 
-def compare(config: Config, options: Mapping[str, Any], seeds: Sequence[int]) -> dict[str, Any]:
-    """Every arm on every seed: progress on standard error, the table on standard output; returns it as JSON values."""
+def compare(
+    config: Config, options: Mapping[str, Any], seeds: Sequence[int], methods: str | None = None
+) -> dict[str, Any]:
+    """Every arm on every seed: progress on standard error, the table on standard output; returns it as JSON values.
+
+    methods: names of methods or arms, as 'bp,fa,dfa'; None: backprop, both kinds of DFA, and the last layer alone.
+    """
+    settings = _settings(config, options)
+    names = None if methods is None else [name.strip() for name in methods.split(",") if name.strip()]
+    arms = ARMS if names is None else arms_of(names, settings.feedback)
     with Display(brief=True) as display:
         comparison = run_comparison(
-            _settings(config, options),
+            settings,
             list(seeds),
             _opener(config),
+            arms=arms,
             device_name=config.device,
             device_table=config.profile(),
             on_run=display.run,

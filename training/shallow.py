@@ -1,20 +1,32 @@
-"""Only the last layer learns: the control that a method must beat to have taught its hidden layers anything."""
+"""Only the last block learns: the control that a method must beat to have taught its hidden layers anything."""
 
 from __future__ import annotations
 
-from .arrays import Array
-from .method import Cost
-from .network import Network, Trace
+from opu.arrays import Array
+
+from .batch import Batch
+from .method import Cost, Span
+from .network import Gradients, Network
 
 
 class Shallow:
-    """delta_last = e and nothing below: the hidden layers keep their random weights (an extreme learning machine)."""
+    """The error for the last block and nothing below: hidden layers keep their random weights. Huang, Zhu & Siew 2006.
+
+    Known as an extreme learning machine.
+    """
 
     name = "shallow"
+    span: Span = "last"
 
-    def deltas(self, network: Network, trace: Trace, error: Array) -> list[Array | None]:  # noqa: ARG002
-        """Return None for every hidden layer and the error for the last."""
-        return [*[None] * (network.n_layers - 1), error]
+    def __init__(self) -> None:
+        self.parameters: list[Array] = []
+
+    def check(self, network: Network) -> None:
+        """Any network will do."""
+
+    def gradients(self, network: Network, batch: Batch) -> Gradients:
+        """Return None for every hidden block's parameters and the exact gradients of the last's."""
+        return network.from_signals(batch.trace, [*[None] * (network.n_blocks - 1), batch.error * batch.scale])
 
     def cost(self) -> Cost:
         """No device is used."""

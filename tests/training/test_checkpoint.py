@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from opu.training.checkpoint import CHECKPOINT, load_checkpoint, save_checkpoint
+from opu.training.dni import SyntheticGradients
+from opu.training.method import trainable
 from opu.training.network import Network
 from opu.training.optimiser import SGD, Adam
 from safetensors.numpy import save
@@ -32,6 +34,20 @@ def test_checkpoints_restore_everything_exactly(tmp_path: Path) -> None:
     assert all(np.array_equal(a, b) for a, b in zip(network.parameters, other.parameters, strict=True))
     for name, array in adam.state().items():
         np.testing.assert_array_equal(other_adam.state()[name], array)
+
+
+def test_a_methods_own_arrays_are_kept_and_another_method_is_refused(tmp_path: Path) -> None:
+    network, _ = trained()
+    method = SyntheticGradients(network)
+    method.parameters[0] += 0.5
+    adam = Adam(trainable(network, method))
+    save_checkpoint(tmp_path / CHECKPOINT, network, adam, {}, [RECORD], method)
+    checkpoint = load_checkpoint(tmp_path)
+    other = SyntheticGradients(network)
+    checkpoint.restore(network, Adam(trainable(network, other)), other)
+    assert all(np.array_equal(a, b) for a, b in zip(method.parameters, other.parameters, strict=True))
+    with pytest.raises(InputError, match=r"the method's own arrays have shapes .*made with another method"):
+        checkpoint.restore(network, Adam(network.parameters))
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
-from opu.training.arms import ARMS
+from opu.training.arms import ARMS, arms_of
 from opu.training.compare import Comparison, compare
 from opu.training.report import comparison_table, seconds_text, training_table
-from opu.training.settings import TrainSettings
+from opu.training.settings import MethodName, TrainSettings
 
 from opu.errors import ConfigError
 
@@ -52,6 +53,23 @@ def test_statistics_are_those_of_the_seeds(comparison: Comparison) -> None:
     document = json.loads((comparison.folder / "compare.json").read_text())
     assert document["seeds"] == [0, 1]
     assert [r["mean"] for r in document["rows"]] == [r.mean for r in comparison.rows]
+
+
+def test_rivals_are_chosen_by_name_and_cost_is_told(tmp_path: Path) -> None:
+    settings = TrainSettings(hidden="8", epochs=2, batch_size=256, out=tmp_path)
+    arms = arms_of(get_args(MethodName), "digital")
+    rivals = compare(settings, [0], None, arms=arms)
+    assert [row.arm.method for row in rivals.rows] == list(get_args(MethodName))
+    stored = {row.arm.method: row.stored_bytes for row in rivals.rows}
+    assert stored["bp"] == stored["dfa"] == stored["dni"] == 4 * (64 + 8)  # of two blocks, all are a pair
+    assert (stored["shallow"], stored["drtp"]) == (4 * 8, 4 * (64 + 8))
+    for row in rivals.rows:
+        assert row.epoch_seconds == pytest.approx(row.train_seconds / 2)
+    text = render(comparison_table(rivals.rows))
+    assert "s/epoch" in text
+    assert "Slot machines" in text
+    document = json.loads((rivals.folder / "compare.json").read_text())
+    assert document["rows"][0]["stored_bytes"] == stored["bp"]
 
 
 def test_repeated_or_no_seeds_are_refused(tmp_path: Path) -> None:

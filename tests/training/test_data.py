@@ -99,6 +99,8 @@ def test_missing_scikit_learn_names_the_extra(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_unknown_and_constant_sets_are_refused() -> None:
+    with pytest.raises(ConfigError, match="'cora' is a graph, and this works on images"):
+        load("cora")
     with pytest.raises(ConfigError, match="'cifar' is unknown: choose one of digits, mnist"):
         load("cifar")
     part = np.ones((4, 2)), np.zeros(4)

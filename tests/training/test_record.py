@@ -14,6 +14,11 @@ def test_records_go_round_through_json_exactly() -> None:
     assert EpochRecord.from_json(json.loads(json.dumps(RECORD.as_json()))) == RECORD
 
 
+def test_records_of_before_there_was_validation_are_read() -> None:
+    old = {k: v for k, v in RECORD.as_json().items() if k != "validation_accuracy"}
+    assert EpochRecord.from_json(old) == RECORD
+
+
 def test_missing_fields_are_named() -> None:
     with pytest.raises(InputError, match="lacks frames"):
         EpochRecord.from_json({k: v for k, v in RECORD.as_json().items() if k != "frames"})

@@ -4,13 +4,14 @@ import json
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
+from opu.training.drift import DRIFT_ROWS
 from opu.training.record import EpochRecord
 from opu.training.run import RunStart, run_training
-from opu.training.settings import ResolvedSettings, TrainSettings
+from opu.training.settings import MethodName, ResolvedSettings, TrainSettings
 from safetensors.numpy import load_file
 
 from opu.encodings import Ternary
@@ -53,7 +54,8 @@ def test_an_optical_run_leaves_everything_in_its_folder(tmp_path: Path) -> None:
     assert metrics["complete"] is True
     assert len(metrics["history"]) == 2
     assert (folder / "curves.png").read_bytes().startswith(b"\x89PNG")
-    assert result.frames == 2 * 2 * (1437 + 256)
+    drift = 2 * DRIFT_ROWS * (2 + 2)  # twice before, once after each epoch
+    assert result.frames == 2 * 2 * (1437 + 256) + drift
     assert result.device_seconds == pytest.approx(result.frames / 1000)
     assert (result.device, result.feedback, result.epochs) == ("lab1", "optical", 2)
     assert result.test_accuracy == result.history[-1].test_accuracy
@@ -77,9 +79,9 @@ def stop_after(epoch: int) -> Callable[[EpochRecord], None]:
     return on_epoch
 
 
-@pytest.mark.parametrize("method", ["bp", "dfa"])
+@pytest.mark.parametrize("method", get_args(MethodName))
 def test_resuming_is_bit_identical(tmp_path: Path, method: str) -> None:
-    settings = small(tmp_path, method=method, feedback="digital", epochs=4)
+    settings = small(tmp_path, method=method, feedback="digital", epochs=4, dropout=0.1, layer_norm=True)
     whole = run_training(settings, None)
     with pytest.raises(KeyboardInterrupt):
         run_training(settings, None, on_epoch=stop_after(2))

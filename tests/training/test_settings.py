@@ -29,6 +29,18 @@ def test_given_values_survive_resolving() -> None:
     assert settings.resolved() == settings
 
 
+def test_cora_decides_its_own_defaults_and_comes_whole() -> None:
+    settings = TrainSettings(dataset="cora").resolved()
+    assert (settings.epochs, settings.hidden, settings.learning_rate) == (250, (64,), 0.01)
+    assert (settings.dropout, settings.weight_decay, settings.schedule) == (0.5, 1e-4, "constant")
+    assert settings.resolved() == settings
+    with pytest.raises(ValidationError, match="batch_size = 16: cora is shown whole"):
+        TrainSettings(dataset="cora", batch_size=16)
+    with pytest.raises(ValidationError, match="layer_norm"):
+        TrainSettings(dataset="cora", layer_norm=True)
+    assert TrainSettings(dropout=0.0, dataset="cora").resolved().dropout == 0
+
+
 @pytest.mark.parametrize(("given", "want"), [("512,256", (512, 256)), ("64", (64,)), (" 3 , 4 ", (3, 4)), (9, (9,))])
 def test_hidden_accepts_text(given: object, want: tuple[int, ...]) -> None:
     assert TrainSettings(hidden=given).hidden == want
@@ -37,7 +49,11 @@ def test_hidden_accepts_text(given: object, want: tuple[int, ...]) -> None:
 @pytest.mark.parametrize(
     "bad",
     [
-        {"method": "fa"},
+        {"method": "fb"},
+        {"slots": 1},
+        {"dropout": 1},
+        {"dither": 0},
+        {"weight_decay": -1},
         {"hidden": ""},
         {"hidden": "5,0"},
         {"hidden": "a"},
