@@ -45,7 +45,9 @@ DataFolder = Annotated[
     Path | None, typer.Option("--data", metavar="DIR", help="Folder with the MNIST or Cora files. [env: OPU_DATA]")
 ]
 Epochs = Annotated[int | None, typer.Option(min=1, help="Passes over the training set.  [default: by dataset]")]
-Hidden = Annotated[str | None, typer.Option(metavar="N,N", help="Widths of the hidden layers.  [default: 512,512; cora 64]")]
+Hidden = Annotated[
+    str | None, typer.Option(metavar="N,N", help="Widths of the hidden layers.  [default: 512,512; cora 64]")
+]
 Out = Annotated[Path | None, typer.Option(metavar="DIR", help="Where run folders are made.  [default: runs]")]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from math import sqrt
 from typing import Protocol
 
 import numpy as np
@@ -10,10 +12,12 @@ from opu.arrays import Array, namespace
 from opu.calibration import Calibration
 from opu.device import DeviceStatus
 from opu.encodings import Encoding, Ternary
-from opu.errors import InputError
+from opu.errors import InputError, TooDark
 
 from .streams import stream
 
+WORST_SNR = 0.01
+"""Signal over noise, in variance, of one projection, below which optical DFA stops learning."""
 ERROR_FILL = 0.2
 """Fraction of its inputs that an error typically switches on in one frame: 1 to 3 of 10 classes."""
 
@@ -142,6 +146,7 @@ class OpticalFeedback:
             opu.encoding.warn_if_below_untrained_error(n_errors)
         if opu.calibration is None:
             opu.calibrate(fill=ERROR_FILL)
+        _warn_of_noise(opu.calibration)
         self._start = opu.status()
 
     @property
@@ -163,6 +168,18 @@ class OpticalFeedback:
             shown = xp.concat([shown, xp.zeros((len(shown), rest), dtype=xp.float32)], axis=1)
         projected = self._opu.linear_transform(shown)[:, : self.width]
         return projected / float(np.float32(np.sqrt(copies)))
+
+
+def _warn_of_noise(calibration: Calibration | None) -> None:
+    reference = None if calibration is None else calibration.reference
+    if reference is not None and reference.snr < WORST_SNR:
+        warnings.warn(
+            f"a projection's signal-to-noise is {sqrt(max(reference.snr, 0.0)):.2g} in amplitude, and training fails below "
+            f"about {sqrt(WORST_SNR):.1g} (opu budget --sweep snr=1,0.3,0.1,0.05 shows it): give the data more of the light (a "
+            "smaller anchor share, more laser power), use a better camera, or show fewer inputs",
+            TooDark,
+            stacklevel=3,
+        )
 
 
 def _check_sizes(n_errors: int, width: int) -> None:

