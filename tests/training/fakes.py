@@ -11,6 +11,8 @@ from opu.device import DeviceStatus
 
 
 class FakeCalibration:
+    reference: None = None
+
     def save(self, path: Path) -> None:
         Path(path).write_bytes(b"calibration")
 
