@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn
 import typer
 
 import opu
-from opu import cli_devices, cli_training
+from opu import cli_devices, cli_runs, cli_serve, cli_training
 from opu.errors import ConfigError, InputError, OPUError
 
 app = typer.Typer(
@@ -24,12 +24,14 @@ for _command in (
     cli_training.train,
     cli_training.compare,
     cli_training.budget,
+    cli_runs.runs,
     cli_devices.init,
     cli_devices.devices,
     cli_devices.info,
     cli_devices.calibrate,
     cli_devices.characterize,
     cli_devices.fit,
+    cli_serve.serve,
 ):
     app.command()(_command)
 

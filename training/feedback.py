@@ -14,6 +14,7 @@ from opu.device import DeviceStatus
 from opu.encodings import Encoding, Ternary
 from opu.errors import InputError, TooDark
 
+from .progress import Place
 from .streams import stream
 
 WORST_SNR = 0.01
@@ -100,6 +101,7 @@ class DigitalFeedback:
     name = "digital"
     frames_shown = 0
     device_seconds = 0.0
+    device_joules = 0.0
 
     def __init__(self, n_errors: int, width: int, seed: int) -> None:
         _check_sizes(n_errors, width)
@@ -122,8 +124,8 @@ class OpticalFeedback:
 
     Where the OPU has k times as many inputs as there are errors, each error is shown on k of them, so that no light is
     wasted: the sum of k columns over sqrt(k) is again i.i.d. N(0, 1). opu: open; calibrated here if it is not yet.
-    `frames_shown` and `device_seconds` count from then on, so the calibration is not among them. Raises InputError,
-    before any light, when the OPU is too small.
+    `frames_shown`, `device_seconds` and `device_joules` count from then on, so the calibration is not among them. Raises
+    InputError, before any light, when the OPU is too small.
     """
 
     name = "optical"
@@ -148,6 +150,8 @@ class OpticalFeedback:
             opu.calibrate(fill=ERROR_FILL)
         _warn_of_noise(opu.calibration)
         self._start = opu.status()
+        self._seek = getattr(getattr(opu, "device", None), "seek", None)
+        self._opened = Place(0, 0.0)
 
     @property
     def frames_shown(self) -> int:
@@ -158,6 +162,27 @@ class OpticalFeedback:
     def device_seconds(self) -> float:
         """Device time in seconds since the feedback was made."""
         return self._opu.status().device_seconds - self._start.device_seconds
+
+    @property
+    def device_joules(self) -> float:
+        """Energy in joules that the device has drawn since the feedback was made."""
+        return self._opu.status().device_joules - self._start.device_joules
+
+    def place(self) -> Place | None:
+        """Where the device stands, counted from its opening; None for one that cannot seek, as no real one can."""
+        if self._seek is None:
+            return None
+        status, opened = self._opu.status(), self._opened
+        return Place(opened.frame + status.frames_shown, round(opened.time_s + status.device_seconds, 9))
+
+    def go_to(self, place: Place) -> None:
+        """Put the device there, so that its noise and drift go on from that frame and time. No-op without seek()."""
+        if self._seek is None:
+            return
+        self._seek(place.frame, place.time_s)
+        status = self._opu.status()
+        # Counters do not follow a seek: what they say is counted from here on.
+        self._opened = Place(place.frame - status.frames_shown, round(place.time_s - status.device_seconds, 9))
 
     def project(self, error: Array) -> Array:
         """Project errors (B, n_errors) to float32 (B, width)."""

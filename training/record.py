@@ -1,4 +1,4 @@
-"""What one epoch leaves behind."""
+"""What one epoch leaves behind, and one step."""
 
 from __future__ import annotations
 
@@ -12,12 +12,25 @@ from .alignment import Angles
 
 
 @dataclass(frozen=True)
+class StepRecord:
+    """One update: step of n_steps of its epoch, its number in the run (all from 1), the batch's mean loss before it in nats."""
+
+    epoch: int
+    step: int
+    n_steps: int
+    number: int
+    loss: float
+    learning_rate: float
+
+
+@dataclass(frozen=True)
 class EpochRecord:
     """One epoch: losses in nats, accuracies as fractions, angles in degrees per hidden block, costs of this epoch.
 
     `train_loss` and `train_accuracy` are means over the batches as they were trained; `seconds` is their wall time,
-    evaluation left out; `frames` and `device_seconds` include the probes that measure angles and drift. Angles are None
-    where they were not measured or do not exist, `validation_accuracy` where there is no validation part.
+    evaluation left out; `frames`, `device_seconds` and `device_joules` include the probes that measure angles and drift,
+    and are those of a real device, also where a simulator stands in for it. Angles are None where they were not measured
+    or do not exist, `validation_accuracy` where there is no validation part.
     """
 
     epoch: int
@@ -31,6 +44,7 @@ class EpochRecord:
     device_seconds: float
     seconds: float
     validation_accuracy: float | None = None
+    device_joules: float = 0.0
 
     def as_json(self) -> dict[str, Any]:
         """Return the record as JSON-safe values."""

@@ -9,12 +9,14 @@ from typing import Any
 
 from opu.config import Config
 from opu.encodings import encoding_from
+from opu.errors import DeviceError
 from opu.factory import build_profile, check_profile, open_parameters
 from opu.processor import OPU
 from opu.retrieval import retrieval_from
 from opu.validation import validated
 
 from .arms import ARMS, arms_of
+from .callbacks import load_callback
 from .checkpoint import CHECKPOINT
 from .compare import compare as run_comparison
 from .display import Display, results
@@ -23,12 +25,16 @@ from .run import OpenOPU, run_training
 from .settings import ResolvedSettings, TrainSettings
 
 
-def train(config: Config, options: Mapping[str, Any], resume: Path | None = None) -> dict[str, Any]:
+def train(
+    config: Config, options: Mapping[str, Any], resume: Path | None = None, callbacks: Sequence[str] = ()
+) -> dict[str, Any]:
     """One training: progress on standard error, the result on standard output; returns it as JSON values.
 
     options: what was given on the command line, over the file's [train]. resume: a run folder, whose settings must agree.
+    callbacks: factories as 'module:factory', see `opu.training.callbacks`.
     """
     settings = _settings(config, options)
+    made = [load_callback(name) for name in callbacks]
     with Display() as display, _told_how_to_resume(display):
         result = run_training(
             settings,
@@ -39,6 +45,7 @@ def train(config: Config, options: Mapping[str, Any], resume: Path | None = None
             on_start=display.start,
             on_batch=display.batch,
             on_epoch=display.epoch,
+            callbacks=made,
         )
     results.print(training_table(result))
     results.print(f"curves: {Path(result.run_dir) / 'curves.png'}", soft_wrap=True)
@@ -105,7 +112,8 @@ def _opener(config: Config) -> OpenOPU:
 def _told_how_to_resume(display: Display) -> Iterator[None]:
     try:
         yield
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, DeviceError, OSError) as error:
         if display.run_dir is not None and (display.run_dir / CHECKPOINT).is_file():
-            display.say(f"interrupted; the last whole epoch is kept: opu train --resume {display.run_dir}")
+            what = "interrupted" if isinstance(error, KeyboardInterrupt) else "stopped by an error"
+            display.say(f"{what}; the last whole epoch is kept: opu train --resume {display.run_dir}")
         raise

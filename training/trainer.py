@@ -5,44 +5,39 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from opu.arrays import Array, namespace
-from opu.errors import AlignmentWarning, OPUError
+from opu.errors import AlignmentWarning
 
 from .alignment import Alignment, measure_alignment
-from .batch import Batch
 from .drift import DriftWatch
 from .feedback import Feedback
 from .layer import Moment
-from .loss import LOSSES, Loss, LossName, loss_on_rows
-from .method import Method, Settles
+from .loss import LOSSES
+from .method import Method
 from .network import Network
 from .optimiser import Optimiser
-from .record import EpochRecord
-from .sample import Sample, Source
-from .schedule import ScheduleName, learning_rate
+from .pipeline import Ahead, ahead_of
+from .plan import Plan
+from .progress import Partial, Progress, Replays, StepLog, place_of
+from .record import EpochRecord, StepRecord
+from .sample import Source
+from .schedule import learning_rate
+from .steps import OnStep, Standing, train_epoch, train_step
+
+__all__ = ["OnBatch", "OnEpoch", "OnSave", "OnStep", "Plan", "accuracy", "fit", "train_step"]
 
 OnBatch = Callable[[int, int, int], None]
 OnEpoch = Callable[[EpochRecord], None]
+OnSave = Callable[[Sequence[EpochRecord], Progress], None]
 PROBE_SIZE = 256
 UNALIGNED_DEG = 88.0
 ALIGNED_BY_EPOCH, ALIGNED_BY_STEP = 3, 50
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How long and how fast to train; the learning rate depends on the planned `epochs`, not on where a run stopped."""
-
-    epochs: int
-    batch_size: int
-    seed: int
-    learning_rate: float
-    schedule: ScheduleName = "exponential"
-    final_lr_fraction: float = 0.13
-    loss: LossName = "cross-entropy"
+SAVE_EVERY_S = 300.0
+"""Wall time after which an epoch is saved in its middle, so that a kill costs no more."""
 
 
 def fit(
@@ -53,69 +48,26 @@ def fit(
     plan: Plan,
     *,
     history: Sequence[EpochRecord] = (),
+    progress: Progress | None = None,
     on_batch: OnBatch | None = None,
+    on_step: OnStep | None = None,
     on_epoch: OnEpoch | None = None,
+    on_save: OnSave | None = None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> list[EpochRecord]:
     """Train the network in place from the end of `history` to `plan.epochs`; return the whole history.
 
     optimiser: over `trainable(network, method)`. Batches are a permutation of (seed, epoch), the last one may be shorter.
-    on_batch(epoch, step, n_steps) follows each update, on_epoch(record) each epoch. Warns (AlignmentWarning, DriftWarning)
-    when feedback teaches nothing or light forgets too fast. Raises InputError when the method cannot train the network,
-    OPUError when the loss or a weight stops being finite.
+    progress: what on_save was given when network and optimiser were as they are now, to go on as if nothing had happened.
+    on_batch(epoch, step, n_steps) and on_step(record) follow each update, on_epoch(record) each epoch; on_save(records,
+    progress) comes before on_epoch, every five minutes (not with a pipeline), and before an error or an interrupt leaves.
+    Warns (AlignmentWarning, DriftWarning) when feedback teaches nothing or light forgets too fast. Raises InputError or
+    ConfigError when the method cannot train the network so, OPUError when the loss or a weight stops being finite.
     """
     method.check(network)
-    records = list(history)
-    probe = dataset.probe(plan.seed, PROBE_SIZE)
-    parts = dataset.parts()
-    before, warned = method.cost(), False
-    feedback: Feedback | None = getattr(method, "feedback", None)
-    watched = feedback is not None and feedback.name == "optical" and len(records) < plan.epochs
-    drift = DriftWatch(feedback) if feedback is not None and watched else None
-    for epoch in range(len(records) + 1, plan.epochs + 1):
-        rate = learning_rate(plan.schedule, plan.learning_rate, plan.final_lr_fraction, epoch, plan.epochs)
-        started = clock()
-        with np.errstate(over="ignore", invalid="ignore"):  # the finiteness checks below say it better
-            loss, train_accuracy = _one_epoch(
-                network, method, optimiser, dataset, plan, epoch=epoch, rate=rate, on_batch=on_batch
-            )
-        seconds = clock() - started
-        n_steps = dataset.steps(plan.batch_size)
-        angles = Alignment((None,) * len(network.hidden), (None,) * len(network.hidden))
-        if epoch % dataset.probe_every == 0 or epoch == plan.epochs:
-            angles = measure_alignment(
-                network,
-                method,
-                probe.x,
-                probe.targets,
-                loss=LOSSES[plan.loss],
-                rows=probe.rows,
-                moment=Moment(plan.seed, epoch * n_steps),
-            )
-            if drift is not None:
-                drift.after((epoch - len(history)) * n_steps)
-        accuracies = {name: accuracy(network, part.x, part.targets, part.rows) for name, part in parts.items()}
-        after = method.cost()
-        record = EpochRecord(
-            epoch=epoch,
-            train_loss=loss,
-            train_accuracy=train_accuracy,
-            test_accuracy=accuracies["test"],
-            learning_rate=rate,
-            sample_angle_deg=angles.sample_angle_deg,
-            batch_angle_deg=angles.batch_angle_deg,
-            frames=after.frames - before.frames,
-            device_seconds=after.device_seconds - before.device_seconds,
-            seconds=seconds,
-            validation_accuracy=accuracies.get("validation"),
-        )
-        before = after
-        records.append(record)
-        if not warned and epoch >= ALIGNED_BY_EPOCH and epoch * n_steps >= ALIGNED_BY_STEP:
-            warned = _warn_if_unaligned(method, angles, epoch)
-        if on_epoch is not None:
-            on_epoch(record)
-    return records
+    with ahead_of(method, dataset, plan.pipeline) as ahead:
+        loop = _Loop(network, method, optimiser, dataset, plan, ahead, on_batch, on_step, on_epoch, on_save, clock)
+        return loop.run(list(history), progress)
 
 
 def accuracy(network: Network, x: Array, labels: Array, rows: Array | None = None) -> float:
@@ -125,57 +77,187 @@ def accuracy(network: Network, x: Array, labels: Array, rows: Array | None = Non
     return int(namespace(right).count_nonzero(right)) / int(right.shape[0])
 
 
-def train_step(
-    network: Network, method: Method, optimiser: Optimiser, loss: Loss, sample: Sample, moment: Moment, rate: float
-) -> tuple[float, Array]:
-    """Update the network by one batch; return the loss and the outputs before it. Not finite: no update."""
-    trace = network.forward(sample.x, moment)
-    value, error = loss_on_rows(loss, trace.logits, sample.targets, sample.rows)
-    if np.isfinite(value):
-        batch = Batch(trace, error, sample.targets, loss, moment, sample.rows)
-        optimiser.step(method.gradients(network, batch).parameters, rate)
-        if isinstance(method, Settles):
-            method.settle(network)
-    return value, trace.logits
+@dataclass(frozen=True)
+class _Spent:
+    """What was asked of a device so far."""
+
+    frames: int
+    seconds: float
+    joules: float
 
 
-def _one_epoch(
-    network: Network,
-    method: Method,
-    optimiser: Optimiser,
-    dataset: Source,
-    plan: Plan,
-    *,
-    epoch: int,
-    rate: float,
-    on_batch: OnBatch | None,
-) -> tuple[float, float]:
-    n_steps = dataset.steps(plan.batch_size)
-    loss_sum, correct, seen = 0.0, 0, 0
-    for step, sample in enumerate(dataset.batches(plan.seed, epoch, plan.batch_size), start=1):
-        moment = Moment(plan.seed, (epoch - 1) * n_steps + step)
-        loss, outputs = train_step(network, method, optimiser, LOSSES[plan.loss], sample, moment, rate)
-        if not np.isfinite(loss):
-            raise _diverged(f"loss is {loss}", epoch, step, n_steps, rate)
-        loss_sum += loss * sample.n_counted
-        correct += _n_correct(outputs, sample)
-        seen += sample.n_counted
-        if on_batch is not None:
-            on_batch(epoch, step, n_steps)
-    if not all(bool(namespace(p).all(namespace(p).isfinite(p))) for p in network.parameters):
-        raise _diverged(
-            "a weight is not finite", epoch, n_steps, n_steps, rate
-        )  # the last update has no loss to show it
-    return loss_sum / seen, correct / seen
+@dataclass
+class _Loop:
+    network: Network
+    method: Method
+    optimiser: Optimiser
+    dataset: Source
+    plan: Plan
+    ahead: Ahead | None
+    on_batch: OnBatch | None
+    on_step: OnStep | None
+    on_epoch: OnEpoch | None
+    on_save: OnSave | None
+    clock: Callable[[], float]
+    records: list[EpochRecord] = field(default_factory=list)
+    standing: Standing = field(default_factory=lambda: Standing(Progress()))
+    saved_at: float = field(default_factory=time.monotonic)
 
+    @property
+    def feedback(self) -> Feedback | None:
+        return getattr(self.method, "feedback", None)
 
-def _n_correct(outputs: Array, sample: Sample) -> int:
-    if sample.rows is not None:
-        outputs, targets = outputs[sample.rows], sample.targets[sample.rows]
-    else:
-        targets = sample.targets
-    xp = namespace(outputs)
-    return int(xp.count_nonzero(xp.argmax(outputs, axis=1) == targets))
+    @property
+    def n_steps(self) -> int:
+        return self.dataset.steps(self.plan.batch_size)
+
+    def run(self, records: list[EpochRecord], progress: Progress | None) -> list[EpochRecord]:
+        plan = self.plan
+        self.records, first = records, len(records) + 1
+        self.standing.now = Progress(log=StepLog.of(plan.epochs * self.n_steps)) if progress is None else progress
+        feedback, place = self.feedback, self.standing.now.place
+        if place is not None and isinstance(feedback, Replays):
+            feedback.go_to(place)
+        before, warned = self._spent(), False
+        drift, drift_from = None, first - 1
+        watched = feedback is not None and feedback.name == "optical" and not self.standing.now.drifts
+        if feedback is not None and watched and first <= plan.epochs:
+            begun = self.standing.now.begun
+            if begun is not None and place is not None and isinstance(feedback, Replays):
+                # A device that can be put back sees the run's beginning again, which then costs the run nothing.
+                feedback.go_to(begun)
+                drift, drift_from = DriftWatch(feedback), 0
+                feedback.go_to(place)
+                before = self._spent()
+            else:
+                self._stands(begun=place_of(feedback))
+                drift = DriftWatch(feedback)
+        for epoch in range(first, plan.epochs + 1):
+            record, angles = self._epoch(epoch, before, drift, (epoch - drift_from) * self.n_steps)
+            before = self._spent()
+            records.append(record)
+            self._stands(partial=Partial(), place=place_of(feedback))
+            self._save()
+            if not warned and epoch >= ALIGNED_BY_EPOCH and epoch * self.n_steps >= ALIGNED_BY_STEP:
+                warned = _warn_if_unaligned(self.method, angles, epoch)
+            if self.on_epoch is not None:
+                self.on_epoch(record)
+        return records
+
+    def _epoch(
+        self, epoch: int, before: _Spent, drift: DriftWatch | None, drift_steps: int
+    ) -> tuple[EpochRecord, Alignment]:
+        plan, dataset, standing = self.plan, self.dataset, self.standing
+        rate = learning_rate(plan.schedule, plan.learning_rate, plan.final_lr_fraction, epoch, plan.epochs)
+        started, trained = self.clock(), False
+        self._stands(place=place_of(self.feedback))
+        try:
+            with np.errstate(over="ignore", invalid="ignore"):  # checks of finiteness say it better
+                train_epoch(
+                    self.network,
+                    self.method,
+                    self.optimiser,
+                    dataset,
+                    plan,
+                    self.ahead,
+                    epoch=epoch,
+                    rate=rate,
+                    standing=standing,
+                    on_step=lambda record: self._after_step(record, before, started),
+                )
+            self._stands(
+                place=place_of(self.feedback),
+                partial=replace(standing.now.partial, seconds=standing.now.partial.seconds + self.clock() - started),
+            )
+            trained = True
+            angles = self._angles(epoch, drift, drift_steps)
+            accuracies = {
+                name: accuracy(self.network, part.x, part.targets, part.rows) for name, part in dataset.parts().items()
+            }
+        except BaseException as error:
+            self._rescue(error, before, None if trained else started)
+            raise
+        done = self._with_costs(before)
+        record = EpochRecord(
+            epoch=epoch,
+            train_loss=done.loss_sum / done.seen,
+            train_accuracy=done.correct / done.seen,
+            test_accuracy=accuracies["test"],
+            learning_rate=rate,
+            sample_angle_deg=angles.sample_angle_deg,
+            batch_angle_deg=angles.batch_angle_deg,
+            frames=done.frames,
+            device_seconds=done.device_seconds,
+            seconds=done.seconds,
+            validation_accuracy=accuracies.get("validation"),
+            device_joules=done.device_joules,
+        )
+        return record, angles
+
+    def _angles(self, epoch: int, drift: DriftWatch | None, drift_steps: int) -> Alignment:
+        plan, unknown = self.plan, (None,) * len(self.network.hidden)
+        if epoch % self.dataset.probe_every != 0 and epoch != plan.epochs:
+            return Alignment(unknown, unknown)
+        probe = self.dataset.probe(plan.seed, PROBE_SIZE)
+        angles = measure_alignment(
+            self.network,
+            self.method,
+            probe.x,
+            probe.targets,
+            loss=LOSSES[plan.loss],
+            rows=probe.rows,
+            moment=Moment(plan.seed, epoch * self.n_steps),
+        )
+        if drift is not None:
+            drift.after(drift_steps)
+            self._stands(drifts=drift.time_steps < drift.slow_steps)
+        return angles
+
+    def _after_step(self, record: StepRecord, before: _Spent, started: float) -> None:
+        if self.on_batch is not None:
+            self.on_batch(record.epoch, record.step, record.n_steps)
+        if self.on_step is not None:
+            self.on_step(record)
+        # Behind a pipeline the middle of an epoch does not stand on whole updates: the next one is under way.
+        if self.on_save is not None and self.ahead is None and time.monotonic() - self.saved_at > SAVE_EVERY_S:
+            self._save(self._with_costs(before, started))
+
+    def _rescue(self, error: BaseException, before: _Spent, started: float | None) -> None:
+        """Keep every whole update before the error leaves; started: of the epoch whose updates it broke off."""
+        if self.ahead is not None:
+            self.ahead.halt()
+            if started is not None:
+                self._stands(place=self.ahead.place())
+        if self.on_save is None or not self.standing.consistent:
+            return
+        try:
+            self._save(self._with_costs(before, started))
+        except Exception as failure:
+            error.add_note(f"and the checkpoint could not be written: {failure}")
+
+    def _save(self, partial: Partial | None = None) -> None:
+        self.saved_at = time.monotonic()
+        if self.on_save is not None:
+            now = self.standing.now
+            self.on_save(self.records, now if partial is None else replace(now, partial=partial))
+
+    def _with_costs(self, before: _Spent, started: float | None = None) -> Partial:
+        """The epoch with what the device has done since `before`, and the time since `started`."""
+        partial, spent = self.standing.now.partial, self._spent()
+        return replace(
+            partial,
+            seconds=partial.seconds + (0.0 if started is None else self.clock() - started),
+            frames=partial.frames + spent.frames - before.frames,
+            device_seconds=round(partial.device_seconds + spent.seconds - before.seconds, 9),
+            device_joules=round(partial.device_joules + spent.joules - before.joules, 9),
+        )
+
+    def _spent(self) -> _Spent:
+        cost = self.method.cost()
+        return _Spent(cost.frames, cost.device_seconds, float(getattr(self.feedback, "device_joules", 0.0)))
+
+    def _stands(self, **changes: object) -> None:
+        self.standing.now = replace(self.standing.now, **changes)  # type: ignore[arg-type]
 
 
 def _warn_if_unaligned(method: Method, angles: Alignment, epoch: int) -> bool:
@@ -189,13 +271,6 @@ def _warn_if_unaligned(method: Method, angles: Alignment, epoch: int) -> bool:
         "signal stands out of its noise (calibration report), and that the error's rows keep their order; raise the "
         "encoding's threshold where it is under the untrained error",
         AlignmentWarning,
-        stacklevel=3,
+        stacklevel=4,
     )
     return True
-
-
-def _diverged(what: str, epoch: int, step: int, n_steps: int, rate: float) -> OPUError:
-    return OPUError(
-        f"training diverged: {what} at epoch {epoch}, step {step} of {n_steps}, learning rate {rate:g}; "
-        f"lower learning_rate (try {rate / 10:g}), and if that does not help look for NaN in the data or the feedback"
-    )
