@@ -2,7 +2,7 @@
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 ARGS ?=
 
-.PHONY: train compare test lint wheel-test benchmark bench-sweep picture clean
+.PHONY: train compare test lint wheel-test torch-test examples benchmark bench-sweep picture clean
 
 train: $(UV)  ## set up everything and train a network on handwritten digits through simulated light
 	$(UV) run opu train $(ARGS)
@@ -22,6 +22,20 @@ lint: $(UV)  ## style, types, layers
 wheel-test: $(UV)  ## build the wheel, install it elsewhere, use it from outside the tree
 	tests/wheel/smoke.sh $(abspath $(UV))
 
+torch-test: .torch/ready  ## the tests that need PyTorch, in an environment of their own
+	.torch/bin/python -m pytest -m torch tests/opu/test_torch*.py tests/opu/test_arrays.py tests/examples $(ARGS)
+
+examples: .torch/ready  ## every example in full, on simulated light; OPU_DATA names the folder of those with data; half an hour
+	set -e; for each in autoencoder convnet $(if $(OPU_DATA),cora_gcn transformer); do \
+		.torch/bin/python examples/$$each.py $(ARGS); done
+
+.torch/ready: pyproject.toml
+	python3 -m venv .torch
+	echo '*' > .torch/.gitignore
+	.torch/bin/python -m pip install --quiet torch==2.13.0
+	.torch/bin/python -m pip install --quiet -e '.[train,torch]' pytest hypothesis lightning array-api-strict
+	touch $@
+
 benchmark: $(UV)  ## the engine against stored matrices and its rivals; a few minutes
 	$(UV) run python benchmarks/engine.py $(ARGS)
 
@@ -37,4 +51,4 @@ picture: $(UV)  ## make README's picture again
 	.uv/bin/python -m pip install --quiet uv
 
 clean:
-	rm -rf .uv .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .uv .venv .torch build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,130 @@
+"""A character-level transformer on Shakespeare, its blocks trained by light.
+
+Three post-norm blocks of PyTorch's own TransformerEncoderLayer, cut at their outputs: autograd is exact within a block, and
+each block learns from its slice of one random projection of the softmax's error. Get the text (1.1 MB, public domain): it
+is input.txt in data/tinyshakespeare of github.com/karpathy/char-rnn.
+
+    python examples/transformer.py --data input.txt                        # through the simulator; some minutes
+    python examples/transformer.py --data input.txt --feedback backprop --learning-rate 1e-3
+
+90 % of the text is for training, the next 5 % for validation, the last 5 % for the test. The result is in nats per character.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from pathlib import Path
+
+import torch
+from common import arguments, data_file, learning, options, progress, report, run
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+WIDTH, BLOCKS, HEADS, CONTEXT, BATCH = 96, 3, 4, 64, 16
+WARM_UP_STEPS, FINAL_RATE = 100, 0.1
+ENCODING = {"kind": "stochastic"}
+
+
+class Transformer(nn.Module):
+    """Characters (batch, time) -> logits (batch, time, vocabulary); nothing in it knows of feedback alignment."""
+
+    def __init__(self, vocabulary: int) -> None:
+        super().__init__()
+        self.characters, self.places = nn.Embedding(vocabulary, WIDTH), nn.Embedding(CONTEXT, WIDTH)
+        self.blocks = nn.ModuleList(
+            nn.TransformerEncoderLayer(WIDTH, HEADS, 4 * WIDTH, dropout=0.0, activation="gelu", batch_first=True)
+            for _ in range(BLOCKS)
+        )
+        self.head = nn.Linear(WIDTH, vocabulary)
+        self.register_buffer("mask", nn.Transformer.generate_square_subsequent_mask(CONTEXT), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Each character sees those before it."""
+        n = x.shape[1]
+        h = self.characters(x) + self.places.weight[:n]
+        for block in self.blocks:
+            h = block(h, src_mask=self.mask[:n, :n], is_causal=True)
+        logits: Tensor = self.head(h)
+        return logits
+
+
+def loss_of(model: nn.Module, windows: Tensor, reduction: str = "mean") -> Tensor:
+    """Windows (n, CONTEXT + 1): each character but the last predicts the next."""
+    return cross_entropy(model(windows[:, :-1]).flatten(0, 1), windows[:, 1:].flatten(), reduction=reduction)
+
+
+@torch.no_grad()
+def nats_per_character(model: nn.Module, text: Tensor) -> float:
+    """Mean over the text in windows that do not overlap."""
+    windows = text.unfold(0, CONTEXT + 1, CONTEXT)
+    return sum(loss_of(model, part, "sum").item() for part in windows.split(64)) / (len(windows) * CONTEXT)
+
+
+def rate_at(step: int, steps: int) -> float:
+    """Linear warm-up, then half a cosine down to FINAL_RATE."""
+    done = min(max(0, step - WARM_UP_STEPS) / max(1, steps - WARM_UP_STEPS), 1)
+    return min((step + 1) / WARM_UP_STEPS, 1) * (FINAL_RATE + (1 - FINAL_RATE) * (1 + math.cos(math.pi * done)) / 2)
+
+
+def main() -> None:
+    """Train, then measure on text that was not trained on."""
+    parser = options(__doc__)
+    parser.add_argument(
+        "--data", type=Path, metavar="FILE", help="a text file (default: $OPU_DATA/tinyshakespeare.txt)"
+    )
+    parser.add_argument("--steps", type=int, default=3000, help="batches of 16 x 64 characters (default: 3000)")
+    parser.add_argument(
+        "--learning-rate", type=float, default=4e-3, help="at its peak (default: 4e-3; backprop likes 1e-3)"
+    )
+    parser.add_argument(
+        "--cut",
+        type=int,
+        choices=range(1, BLOCKS + 1),
+        default=BLOCKS,
+        help="how many blocks are cut, from the first (default: all)",
+    )
+    parser.add_argument("--planes", type=int, default=1, help="samples of each error that are shown (default: 1)")
+    args = arguments(parser)
+    steps = 20 if args.quick else args.steps
+
+    characters = data_file(args.data, "tinyshakespeare.txt").read_text(encoding="utf-8")
+    alphabet = sorted(set(characters))
+    index = {character: i for i, character in enumerate(alphabet)}
+    text = torch.tensor([index[character] for character in characters])
+    train, valid, test = (
+        text[: len(text) * 9 // 10],
+        text[len(text) * 9 // 10 : len(text) * 19 // 20],
+        text[len(text) * 19 // 20 :],
+    )
+    if args.quick:
+        valid, test = valid[:2000], test[:2000]
+
+    model = Transformer(len(alphabet))
+    optimiser = torch.optim.Adam(model.parameters(), args.learning_rate)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: rate_at(step, steps))
+    windows = train.unfold(0, CONTEXT + 1, 1)
+    order = torch.Generator().manual_seed(args.seed)
+    begun = time.perf_counter()
+    with learning(args, model, model.blocks[: args.cut], windows[:2, :-1], {**ENCODING, "planes": args.planes}) as how:
+        for _ in progress(range(steps), how.name):
+            loss = loss_of(model, windows[torch.randint(len(windows), (BATCH,), generator=order)])
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            schedule.step()
+        used = how.device_use()
+    report(
+        example="transformer",
+        feedback=args.feedback,
+        seed=args.seed,
+        steps=steps,
+        validation_nats=round(nats_per_character(model, valid), 3),
+        test_nats=round(nats_per_character(model, test), 3),
+        seconds=round(time.perf_counter() - begun),
+        **used,
+    )
+
+
+if __name__ == "__main__":
+    run(main)
