@@ -7,7 +7,8 @@ is input.txt in data/tinyshakespeare of github.com/karpathy/char-rnn.
     python examples/transformer.py --data input.txt                        # through the simulator; some minutes
     python examples/transformer.py --data input.txt --feedback backprop --learning-rate 1e-3
 
-90 % of the text is for training, the next 5 % for validation, the last 5 % for the test. The result is in nats per character.
+85 % of the text is for training, the next 5 % for validation, the last 10 % for the test. The result is in nats per
+character; a table of character pairs has 2.48 there, one of triples 2.05.
 """
 
 from __future__ import annotations
@@ -92,11 +93,7 @@ def main() -> None:
     alphabet = sorted(set(characters))
     index = {character: i for i, character in enumerate(alphabet)}
     text = torch.tensor([index[character] for character in characters])
-    train, valid, test = (
-        text[: len(text) * 9 // 10],
-        text[len(text) * 9 // 10 : len(text) * 19 // 20],
-        text[len(text) * 19 // 20 :],
-    )
+    train, valid, test = text.tensor_split([len(text) * 85 // 100, len(text) * 90 // 100])
     if args.quick:
         valid, test = valid[:2000], test[:2000]
 

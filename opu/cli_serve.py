@@ -1,4 +1,4 @@
-"""The command that puts a device on the network. `opu.drivers` is imported by it."""
+"""`opu serve`. `opu.drivers` is imported by the command that needs it."""
 
 from __future__ import annotations
 
@@ -15,38 +15,29 @@ def serve(
     config: ConfigOption = None,
     device: DeviceOption = None,
     overrides: SetOption = None,
-    bind: Annotated[str, typer.Option(metavar="ADDRESS:PORT", help="Where the raw socket listens.")] = "127.0.0.1:5025",
-    hislip_bind: Annotated[
-        str | None,
-        typer.Option("--hislip", metavar="ADDRESS:PORT", help="Listen for HiSLIP there as well (port 4880)."),
-    ] = None,
+    bind: Annotated[
+        str, typer.Option(metavar="ADDRESS:PORT", help="Raw SOCKET; port 0: any; '' for none.")
+    ] = "127.0.0.1:5025",
+    hislip_bind: Annotated[str, typer.Option(metavar="ADDRESS:PORT", help="HiSLIP.  [default: not served]")] = "",
     allow: Annotated[
-        list[str] | None,
-        typer.Option(metavar="ADDRESS", help="Who may connect from elsewhere: an address or network. May be repeated."),
+        list[str] | None, typer.Option(metavar="NETWORK", help="Who may connect, 192.0.2.0/24. May be repeated.")
     ] = None,
-    token_file: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="File with the token that clients from elsewhere must know.")
-    ] = None,
-    token_env: Annotated[str | None, typer.Option(metavar="NAME", help="Environment variable with that token.")] = None,
-    tls_cert: Annotated[Path | None, typer.Option(metavar="FILE", help="Certificate: TLS on the raw socket.")] = None,
-    tls_key: Annotated[Path | None, typer.Option(metavar="FILE", help="Its key.")] = None,
+    token_file: Annotated[Path | None, typer.Option(metavar="FILE", help="The token that clients must prove.")] = None,
+    token_env: Annotated[str | None, typer.Option(metavar="NAME", help="Environment variable with the token.")] = None,
+    tls_cert: Annotated[Path | None, typer.Option(metavar="PEM", help="Certificate: SOCKET is encrypted.")] = None,
+    tls_key: Annotated[Path | None, typer.Option(metavar="PEM", help="Its key.")] = None,
     dead_man_s: Annotated[
-        float,
-        typer.Option("--dead-man", metavar="SECONDS", help="Silence of the controller after which the light goes off."),
+        float, typer.Option("--dead-man", metavar="S", help="Silence before the light goes off.")
     ] = 1.5,
     light_off: Annotated[
-        str | None,
-        typer.Option(metavar="MODULE:FUNCTION", help="What a watchdog calls to put the light off if the server dies."),
+        str | None, typer.Option(metavar="MODULE:FUNCTION", help="What a watchdog process calls if the server dies.")
     ] = None,
 ) -> None:
-    """Serve a device as a SCPI instrument, for `kind = "visa"` and anything else that speaks VISA.
-
-    Only this machine may connect, unless --bind, --allow and a token say otherwise. Ctrl-C stops it, light off.
-    """
+    """Put a device on the network: SCPI over SOCKET and HiSLIP, for device kind `visa` and any VISA client."""
     import_module("opu.drivers.serve").run(
         chosen(config, device, overrides),
-        bind=bind,
-        hislip_bind=hislip_bind,
+        bind=bind or None,
+        hislip_bind=hislip_bind or None,
         allow=allow or (),
         token_file=token_file,
         token_env=token_env,

@@ -108,7 +108,7 @@ def field(
 class Difference:
     """Centred intensity difference |Ax+|^2 - |Ax-|^2 - (n+ - n-) E|m|^2: needs no anchor; odd in x, but not linear.
 
-    Normalised so that E z^2 = n+ + n-, like a linear projection. Uncentred, it does not train (TRAINING).
+    Normalised so that E z^2 = n+ + n-, like a linear projection. Uncentred, networks do not train by it.
     """
 
     kind: ClassVar[str] = "difference"

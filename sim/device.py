@@ -37,7 +37,7 @@ Expose = Callable[[Any, int, float], Any]
 
 
 class SimulatedDevice:
-    """E = A diag(g) (b + eps (1 - b)); reading = camera(|E|^2 exposure power). PHYSICS section 1; see SimSettings for units."""
+    """E = A diag(g) (b + eps (1 - b)); reading = camera(|E|^2 exposure power). See SimSettings for units."""
 
     def __init__(self, settings: SimSettings) -> None:
         self.settings = settings
