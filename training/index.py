@@ -161,16 +161,9 @@ class RunIndex:
     def _reading(self) -> Iterator[sqlite3.Connection]:
         if not self.path.is_file():
             raise InputError(f"{self.path} does not exist: opu runs --rescan makes it from the run folders")
-        # A read-only folder cannot hold the log's index beside the file; nobody writes there, so none is needed.
-        uri = f"{self.path.as_uri()}?mode=ro"
-        connection = sqlite3.connect(uri, timeout=BUSY_S, uri=True)
+        connection: sqlite3.Connection | None = None
         try:
-            try:
-                version = connection.execute("PRAGMA user_version").fetchone()[0]
-            except sqlite3.OperationalError:
-                connection.close()
-                connection = sqlite3.connect(f"{uri}&immutable=1", uri=True)
-                version = connection.execute("PRAGMA user_version").fetchone()[0]
+            connection, version = self._opened()
             _check_version(version, self.path)
             yield connection
         except sqlite3.DatabaseError as error:
@@ -178,7 +171,22 @@ class RunIndex:
                 raise OPUError(f"{self.path} cannot be read ({error}): opu runs --rescan makes it anew") from error
             raise InputError(f"{self.path} is damaged ({error}): opu runs --rescan makes it anew") from error
         finally:
-            connection.close()
+            if connection is not None:
+                connection.close()
+
+    def _opened(self) -> tuple[sqlite3.Connection, int]:
+        """A connection to read by. Whoever may write takes the log's files away with it when it leaves as the last."""
+        for mode in ("rw", "ro", "ro&immutable=1"):  # the last: in a read-only folder, where nobody writes meanwhile
+            connection = sqlite3.connect(f"{self.path.as_uri()}?mode={mode}", timeout=BUSY_S, uri=True)
+            try:
+                return connection, connection.execute("PRAGMA user_version").fetchone()[0]
+            except sqlite3.OperationalError as error:
+                connection.close()
+                failure = error
+            except BaseException:
+                connection.close()
+                raise
+        raise failure
 
 
 def entry_of(root: Path, run_dir: Path, document: Mapping[str, Any]) -> Entry:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +48,15 @@ def place_of(feedback: object) -> Place | None:
     return feedback.place() if isinstance(feedback, Replays) else None
 
 
+class Step(NamedTuple):
+    """One update: its number in the run (from 1), mean loss, rows told right, rows."""
+
+    number: int
+    loss: float
+    correct: int
+    seen: int
+
+
 @dataclass(frozen=True)
 class Partial:
     """An epoch so far: updates made, sums over their batches, and costs (s, J; frames include those of a failed call)."""
@@ -61,14 +70,17 @@ class Partial:
     device_seconds: float = 0.0
     device_joules: float = 0.0
 
-    def and_step(self, loss: float, correct: int, seen: int) -> Partial:
-        """Return the epoch after one more update, of `seen` rows with that mean loss."""
+    def and_steps(self, steps: Sequence[Step]) -> Partial:
+        """Return the epoch after more updates."""
+        loss_sum = self.loss_sum
+        for step in steps:
+            loss_sum += step.loss * step.seen  # one by one, since the order of a sum of floats shows
         return replace(
             self,
-            steps=self.steps + 1,
-            loss_sum=self.loss_sum + loss * seen,
-            correct=self.correct + correct,
-            seen=self.seen + seen,
+            steps=self.steps + len(steps),
+            loss_sum=loss_sum,
+            correct=self.correct + sum(step.correct for step in steps),
+            seen=self.seen + sum(step.seen for step in steps),
         )
 
 
@@ -82,12 +94,16 @@ class StepLog:
     total: float = 0.0
     count: int = 0
 
-    def and_step(self, step: int, loss: float) -> StepLog:
-        """Return the log after step number `step` (from 1)."""
-        total, count = self.total + loss, self.count + 1
-        if step % self.every:
-            return replace(self, total=total, count=count)
-        return StepLog(self.every, (*self.steps, step), (*self.losses, total / count))
+    def and_steps(self, steps: Sequence[Step]) -> StepLog:
+        """Return the log after more steps."""
+        numbers, losses, total, count = list(self.steps), list(self.losses), self.total, self.count
+        for step in steps:
+            total, count = total + step.loss, count + 1
+            if step.number % self.every == 0:
+                numbers.append(step.number)
+                losses.append(total / count)
+                total, count = 0.0, 0
+        return StepLog(self.every, tuple(numbers), tuple(losses), total, count)
 
     @classmethod
     def of(cls, n_steps: int) -> StepLog:

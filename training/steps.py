@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -19,20 +19,44 @@ from .network import Network
 from .optimiser import Optimiser
 from .pipeline import Ahead
 from .plan import Plan
-from .progress import Progress, place_of
+from .progress import Place, Progress, Step, place_of
 from .record import StepRecord
 from .sample import Sample, Source
 
 OnStep = Callable[[StepRecord], None]
+"""Told of an update after it was made."""
 
 
 @dataclass
 class Standing:
-    """Where a training stands: whole updates and what is known of them."""
+    """Where a training stands: whole updates and what is known of them.
 
-    now: Progress
+    consistent: False while an update is half made, and once training diverged: what stands is then not worth keeping.
+    """
+
+    told: Progress
     consistent: bool = True
-    """False while an update is half made, and once training diverged: what stands is then not worth keeping."""
+    _steps: list[Step] = field(default_factory=list)
+    _place: Place | None = None
+
+    @property
+    def now(self) -> Progress:
+        """The progress, with the updates since it was last asked for."""
+        if self._steps:
+            told = self.told
+            self.told = replace(
+                told,
+                partial=told.partial.and_steps(self._steps),
+                log=told.log.and_steps(self._steps),
+                place=told.place if self._place is None else self._place,
+            )
+            self._steps, self._place = [], None
+        return self.told
+
+    def add(self, step: Step, place: Place | None) -> None:
+        """Note one more update; place: of the device after it, None where it is not known."""
+        self._steps.append(step)
+        self._place = place
 
 
 def train_step(
@@ -56,7 +80,7 @@ def train_epoch(
     epoch: int,
     rate: float,
     standing: Standing,
-    on_step: OnStep,
+    on_step: OnStep | None,
 ) -> None:
     """Make those updates of an epoch that `standing` does not have yet, and note each there; on_step follows each.
 
@@ -65,6 +89,8 @@ def train_epoch(
     """
     n_steps, depth = dataset.steps(plan.batch_size), 0 if ahead is None else plan.pipeline
     done, loss = standing.now.partial.steps, LOSSES[plan.loss]
+    feedback = getattr(method, "feedback", None)
+    replays = ahead is None and place_of(feedback) is not None
     waiting: deque[tuple[int, float, Batch, Sample]] = deque()
 
     def finish(step: int, value: float, batch: Batch, sample: Sample) -> None:
@@ -72,18 +98,13 @@ def train_epoch(
         number = (epoch - 1) * n_steps + step
         standing.consistent = False
         _update(network, method, optimiser, gradients, rate)
-        now = standing.now
-        standing.now = replace(
-            now,
-            partial=now.partial.and_step(value, _n_correct(batch.trace.logits, sample), sample.n_counted),
-            log=now.log.and_step(number, value),
-        )
         if ahead is not None:
             ahead.done()
-        elif now.place is not None:
-            standing.now = replace(standing.now, place=place_of(getattr(method, "feedback", None)))
+        place = place_of(feedback) if replays else None
+        standing.add(Step(number, value, _n_correct(batch.trace.logits, sample), sample.n_counted), place)
         standing.consistent = True
-        on_step(StepRecord(epoch, step, n_steps, number, value, rate))
+        if on_step is not None:
+            on_step(StepRecord(epoch, step, n_steps, number, value, rate))
 
     for step, sample in enumerate(dataset.batches(plan.seed, epoch, plan.batch_size), start=1):
         if step <= done:
@@ -96,6 +117,7 @@ def train_epoch(
         if ahead is not None:
             ahead.ask(batch.error)
         waiting.append((step, value, batch, sample))
+        del batch  # its arrays are needed for the next one
         if len(waiting) > depth:
             finish(*waiting.popleft())
     while waiting:

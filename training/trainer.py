@@ -114,7 +114,7 @@ class _Loop:
     def run(self, records: list[EpochRecord], progress: Progress | None) -> list[EpochRecord]:
         plan = self.plan
         self.records, first = records, len(records) + 1
-        self.standing.now = Progress(log=StepLog.of(plan.epochs * self.n_steps)) if progress is None else progress
+        self.standing.told = Progress(log=StepLog.of(plan.epochs * self.n_steps)) if progress is None else progress
         feedback, place = self.feedback, self.standing.now.place
         if place is not None and isinstance(feedback, Replays):
             feedback.go_to(place)
@@ -150,6 +150,7 @@ class _Loop:
         plan, dataset, standing = self.plan, self.dataset, self.standing
         rate = learning_rate(plan.schedule, plan.learning_rate, plan.final_lr_fraction, epoch, plan.epochs)
         started, trained = self.clock(), False
+        told = self.on_batch or self.on_step or self.on_save
         self._stands(place=place_of(self.feedback))
         try:
             with np.errstate(over="ignore", invalid="ignore"):  # checks of finiteness say it better
@@ -163,7 +164,7 @@ class _Loop:
                     epoch=epoch,
                     rate=rate,
                     standing=standing,
-                    on_step=lambda record: self._after_step(record, before, started),
+                    on_step=(lambda record: self._after_step(record, before, started)) if told else None,
                 )
             self._stands(
                 place=place_of(self.feedback),
@@ -257,7 +258,7 @@ class _Loop:
         return _Spent(cost.frames, cost.device_seconds, float(getattr(self.feedback, "device_joules", 0.0)))
 
     def _stands(self, **changes: object) -> None:
-        self.standing.now = replace(self.standing.now, **changes)  # type: ignore[arg-type]
+        self.standing.told = replace(self.standing.now, **changes)  # type: ignore[arg-type]
 
 
 def _warn_if_unaligned(method: Method, angles: Alignment, epoch: int) -> bool:

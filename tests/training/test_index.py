@@ -19,7 +19,7 @@ from opu.training import runs_command
 from opu.training.folder import METRICS, write_metrics
 from opu.training.index import INDEX, RunIndex, entry_of, index_folder, run_id
 from opu.training.index_filter import COLUMNS, parse_where
-from opu.training.progress import StepLog
+from opu.training.progress import Step, StepLog
 from opu.training.record import EpochRecord
 from opu.training.run import run_training
 from opu.training.run_facts import RunFacts
@@ -77,8 +77,8 @@ def test_a_run_is_entered_with_all_that_is_known_of_it(tmp_path: Path) -> None:
 
 def test_losses_by_step_are_means_over_equal_stretches() -> None:
     log = StepLog(3)
-    for step in range(1, 8):
-        log = log.and_step(step, float(step))
+    for first, last in ((1, 2), (3, 7)):
+        log = log.and_steps([Step(k, float(k), 0, 1) for k in range(first, last + 1)])
     assert (log.steps, log.losses, log.count) == ((3, 6), (2.0, 5.0), 1)
     assert StepLog.of(100).every == 1
     assert StepLog.of(100_001).every == 101
@@ -293,6 +293,7 @@ def test_quotes_in_values_match_themselves(tmp_path: Path) -> None:
 
 def test_the_table_says_when_there_are_more(three: Path, capsys: Any) -> None:
     assert len(runs_command.run_list(three, limit=1)) == 3
+    assert not list(three.glob(f"{INDEX}-*"))  # nothing of the log stays behind
     assert "2 more: --limit 3" in capsys.readouterr().out
 
 

@@ -85,7 +85,7 @@ def test_resuming_is_bit_identical(tmp_path: Path, method: str) -> None:
     whole = run_training(settings, None)
     with pytest.raises(KeyboardInterrupt):
         run_training(settings, None, on_epoch=stop_after(2))
-    broken = next(p for p in tmp_path.iterdir() if str(p) != whole.run_dir)
+    broken = next(p for p in tmp_path.iterdir() if p.is_dir() and str(p) != whole.run_dir)
     assert json.loads((broken / "metrics.json").read_text())["complete"] is False
     resumed = run_training(None, None, resume=broken)
     assert resumed.run_dir == str(broken)
