@@ -11,7 +11,7 @@ compare: $(UV)  ## backprop, digital DFA, optical DFA and the last layer alone, 
 	$(UV) run opu compare $(ARGS)
 
 test: $(UV)  ## set up everything and run the tests
-	$(UV) run pytest $(ARGS)
+	$(UV) run pytest -n 2 --dist worksteal $(ARGS)
 
 lint: $(UV)  ## style, types, layers
 	$(UV) run ruff check

@@ -2,13 +2,12 @@ from __future__ import annotations
 
 import csv
 import json
-import multiprocessing
 import os
 import shutil
 import sqlite3
 import subprocess
 import sys
-import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -174,28 +173,31 @@ def test_a_run_whose_process_is_gone_is_interrupted(tmp_path: Path) -> None:
     assert index.rows()[0]["status"] == "interrupted"
 
 
-def write_many(folder: str, writer: int) -> None:
-    index = RunIndex(Path(folder))
-    for k in range(15):
-        run_dir = Path(folder) / f"20260101T0000{k:02d}Z-{writer}"
-        run_dir.mkdir()
-        chosen = TrainSettings(method="bp", epochs=1, hidden=4, seed=writer).resolved()
-        facts = RunFacts.of(run_dir, None, None).ended("done")
-        index.register(run_dir, write_metrics(run_dir, chosen, [record(1)], facts))
+WRITER = """
+import sys
+from pathlib import Path
+from opu.training.folder import write_metrics
+from opu.training.index import RunIndex
+from opu.training.record import EpochRecord
+from opu.training.run_facts import RunFacts
+from opu.training.settings import TrainSettings
+
+folder, writer = Path(sys.argv[1]), int(sys.argv[2])
+record = EpochRecord(**eval(sys.argv[3]))
+for k in range(15):
+    run_dir = folder / f"20260101T0000{k:02d}Z-{writer}"
+    run_dir.mkdir()
+    chosen = TrainSettings(method="bp", epochs=1, hidden=4, seed=writer).resolved()
+    facts = RunFacts.of(run_dir, None, None).ended("done")
+    RunIndex(folder).register(run_dir, write_metrics(run_dir, chosen, [record], facts))
+"""
 
 
 def test_writers_in_several_processes_wait_in_turn(tmp_path: Path) -> None:
-    """The first two begin on a folder without an index, so that they race to make it, too."""
-    context = multiprocessing.get_context("spawn")
-    writers = [context.Process(target=write_many, args=(str(tmp_path), i)) for i in range(2)]
-    for writer in writers:
-        writer.start()
-    while not (tmp_path / INDEX).exists() and any(writer.is_alive() for writer in writers):
-        time.sleep(0.01)
-    write_many(str(tmp_path), 2)
-    for writer in writers:
-        writer.join(120)
-    assert [writer.exitcode for writer in writers] == [0, 0]
+    """They begin on a folder without an index, so that they race to make it, too."""
+    figures = repr(asdict(record(1)))
+    writers = [subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path), str(i), figures]) for i in range(3)]
+    assert [writer.wait(120) for writer in writers] == [0, 0, 0]
     rows = RunIndex(tmp_path).rows()
     assert len(rows) == 45
     assert {row["seed"] for row in rows} == {0, 1, 2}
