@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opu.errors import ConfigError, InputError
+from opu.layout import mirror_order, mirror_shares
 
 from .dmd_settings import DMDSettings
 from .laser_settings import LaserSettings
-from .layout import mirror_order, mirror_shares
 
 MAX_LEVEL = 4095
 

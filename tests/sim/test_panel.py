@@ -4,11 +4,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from opu.sim.dmd_settings import DMDSettings
 from opu.sim.laser_settings import LaserSettings
-from opu.sim.layout import mirror_owner
 from opu.sim.panel import beam_intensity, lay_out, panel_identity
 from pydantic import ValidationError
 
 from opu.errors import ConfigError, InputError
+from opu.layout import mirror_owner
 
 FLAT = LaserSettings(profile="flat")
 SMALL = DMDSettings(columns=64, rows=80)

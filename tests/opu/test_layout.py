@@ -3,11 +3,11 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from opu.sim.dmd_settings import DMDSettings
-from opu.sim.layout import block_shape, mirror_order, mirror_owner, mirror_shares
 from pydantic import ValidationError
 from scipy import ndimage
 
 from opu.errors import InputError
+from opu.layout import block_shape, mirror_order, mirror_owner, mirror_shares
 
 
 @st.composite

@@ -4,16 +4,45 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Literal, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from opu.errors import InputError
 
-from .dmd_settings import DMDSettings
-
 LAYOUT_SEED = 0
 PARKED = -1
+LayoutName: TypeAlias = Literal["interleaved", "blocks", "rows"]
+
+
+class Panel(Protocol):
+    """A micromirror panel and the part of it that is used: `roi` is (x, y, width, height) in mirrors, None all of it."""
+
+    @property
+    def columns(self) -> int:
+        """Mirrors across."""
+        ...
+
+    @property
+    def rows(self) -> int:
+        """Mirrors down."""
+        ...
+
+    @property
+    def layout(self) -> LayoutName:
+        """How the mirrors of one input lie."""
+        ...
+
+    @property
+    def roi(self) -> tuple[int, int, int, int] | None:
+        """What was asked for."""
+        ...
+
+    @property
+    def region(self) -> tuple[int, int, int, int]:
+        """(x, y, width, height) of the mirrors used."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -37,7 +66,7 @@ class MirrorShares:
         return self.used + self.anchor + self.parked_inside
 
 
-def mirror_owner(n_inputs: int, anchor_share: float, dmd: DMDSettings) -> NDArray[np.int64]:
+def mirror_owner(n_inputs: int, anchor_share: float, dmd: Panel) -> NDArray[np.int64]:
     """Who each mirror serves, int64[rows, columns]: data input 0 to n_inputs - 1, the anchor n_inputs, parked -1."""
     shares = mirror_shares(n_inputs, anchor_share, dmd)
     order = mirror_order(n_inputs, anchor_share, dmd)
@@ -47,7 +76,7 @@ def mirror_owner(n_inputs: int, anchor_share: float, dmd: DMDSettings) -> NDArra
     return owner.reshape(dmd.rows, dmd.columns)
 
 
-def mirror_shares(n_inputs: int, anchor_share: float, dmd: DMDSettings) -> MirrorShares:
+def mirror_shares(n_inputs: int, anchor_share: float, dmd: Panel) -> MirrorShares:
     """Equal shares for all data inputs; the anchor takes the rest of the region, or without one the rest is parked.
 
     interleaved, rows: floor((1 - anchor_share) mirrors / n_inputs) each, so that the anchor gets its share to within
@@ -73,7 +102,7 @@ def mirror_shares(n_inputs: int, anchor_share: float, dmd: DMDSettings) -> Mirro
     return MirrorShares(n_inputs, per_input, anchor, parked, everything - inside)
 
 
-def mirror_order(n_inputs: int, anchor_share: float, dmd: DMDSettings) -> NDArray[np.int64]:
+def mirror_order(n_inputs: int, anchor_share: float, dmd: Panel) -> NDArray[np.int64]:
     """Every mirror once, int64[rows columns], numbered row by row: input 0's, input 1's ..., the rest's, those outside.
 
     interleaved: a fixed permutation, which gives every input the same sample of the beam. rows: as they lie. blocks: a grid
