@@ -45,6 +45,8 @@ class Choice:
 def main() -> None:
     """Measure; print every table; write JSON and the plot where asked."""
     choice = _choice()
+    if choice.plot:
+        from chart import plot
     pin_threads(choice.threads)
     started = time.perf_counter()
     import opu
@@ -63,8 +65,6 @@ def main() -> None:
     if choice.json:
         choice.json.write_text(json.dumps(result, indent=1) + "\n")
     if choice.plot:
-        from chart import plot
-
         plot(result, choice.plot)
 
 
