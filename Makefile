@@ -2,7 +2,7 @@
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 ARGS ?=
 
-.PHONY: train compare test lint wheel-test torch-test examples benchmark bench-sweep picture clean
+.PHONY: train compare test peers lint wheel-test torch-test examples benchmark bench-sweep faults picture clean
 
 train: $(UV)  ## set up everything and train a network on handwritten digits through simulated light
 	$(UV) run opu train $(ARGS)
@@ -12,6 +12,9 @@ compare: $(UV)  ## backprop, digital DFA, optical DFA and the last layer alone, 
 
 test: $(UV)  ## set up everything and run the tests
 	$(UV) run pytest -n 2 --dist worksteal $(ARGS)
+
+peers:  ## Debian's lxi-tools and aravis-tools, which some tests drive, where apt-get and root are there
+	.ci/peers
 
 lint: $(UV)  ## style, types, layers
 	$(UV) run ruff check
@@ -41,6 +44,9 @@ benchmark: $(UV)  ## the engine against stored matrices and its rivals; a few mi
 
 bench-sweep: $(UV)  ## sizes 2^12 to 2^20, every rival and the floor: table, JSON and plot; ten minutes
 	$(UV) run python benchmarks/sweep.py --json benchmarks/results/sweep.json --plot benchmarks/results/sweep.png $(ARGS)
+
+faults: $(UV)  ## an epoch of training through a thousand faults of the network; minutes
+	$(UV) run python benchmarks/faults.py $(ARGS)
 
 picture: $(UV)  ## make README's picture again
 	$(UV) run opu compare --out build/picture

@@ -2,15 +2,14 @@
 
     python benchmarks/fuzz_appliance.py [--inputs 1000000] [--seed 0]
 
-Each input goes to the end-of-message search and through Service.execute on a stored-matrix device. Under atheris, where that
-is installed, `--atheris` hands the same target to its coverage-guided search instead.
+Each input goes to the end-of-message search and through Service.execute on a stored-matrix device. Needs nothing installed;
+benchmarks/fuzz_atheris.py searches more of the code, guided by what it reaches.
 """
 
 from __future__ import annotations
 
 import argparse
 import random
-import sys
 import time
 from collections.abc import Callable
 from importlib import import_module
@@ -58,14 +57,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--inputs", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--atheris", action="store_true")
     arguments = parser.parse_args()
     target, headers = _target()
-    if arguments.atheris:
-        atheris = import_module("atheris")
-        atheris.Setup([sys.argv[0], f"-runs={arguments.inputs}", f"-seed={arguments.seed}"], target)
-        atheris.Fuzz()
-        return
     rng = random.Random(arguments.seed)
     start, before, slowest_s = time.perf_counter(), 0, 0.0
     for k in range(arguments.inputs):

@@ -8,14 +8,14 @@ from __future__ import annotations
 import socket
 import struct
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 from threading import Event, Lock
 
 from .lease import Link
 from .limits import Limits
-from .listener import Listener, Pace, send_pieces
+from .listener import Listener, Pace, cut, send_pieces
 from .parsing import MessageEnd
 from .scpi_errors import ScpiError
 from .service import Hangup, Piece, Service
@@ -23,6 +23,8 @@ from .service import Hangup, Piece, Service
 HEADER = struct.Struct("!2sBBIQ")
 VENDOR = int.from_bytes(b"OO", "big")
 VERSION = 0x0100
+SMALL_BYTES = 4096
+"""What is this short is received as it comes; longer payloads go into memory taken beforehand, in steps."""
 MESSAGE_BYTES = 64 << 20
 """Largest message taken from a client that asks; blocks have limits of their own."""
 
@@ -46,7 +48,6 @@ class _Session:
     link: Link
     client_message_bytes: int = 1 << 20
     clearing: Event = field(default_factory=Event)
-    sync: socket.socket | None = None
     other: socket.socket | None = None
 
 
@@ -65,18 +66,22 @@ class _Sessions:
             self._open[number] = session
             return number
 
-    def get(self, number: int) -> _Session:
+    def join(self, number: int, connection: socket.socket) -> _Session:
+        """The session, of which this is the second connection from now on."""
         with self._lock:
-            if number not in self._open:
+            session = self._open.get(number)
+            if session is None:
                 raise _Fatal(3, f"no session {number}")
-            return self._open[number]
+            if session.other is not None:
+                raise _Fatal(3, f"session {number} has its second connection")
+            session.other = connection
+            return session
 
     def remove(self, number: int) -> None:
         with self._lock:
             session = self._open.pop(number, None)
         if session is not None and session.other is not None:
-            with suppress(OSError):
-                session.other.shutdown(socket.SHUT_RDWR)
+            cut(session.other)
 
 
 def serve_hislip(service: Service, host: str, port: int) -> Listener:
@@ -102,7 +107,8 @@ def serve_hislip(service: Service, host: str, port: int) -> Listener:
 
 
 def _synchronous(service: Service, sessions: _Sessions, connection: socket.socket, peer: str, limits: Limits) -> None:
-    session = _Session(service.connect(peer), sync=connection)
+    session = _Session(service.connect(peer))
+    session.link.cut = partial(cut, connection)
     number = sessions.add(session)
     pace = Pace(limits.messages_per_s)
     try:
@@ -145,10 +151,7 @@ def _synchronous(service: Service, sessions: _Sessions, connection: socket.socke
 
 
 def _asynchronous(sessions: _Sessions, connection: socket.socket, number: int) -> None:
-    session = sessions.get(number)
-    if session.other is not None:
-        raise _Fatal(3, f"session {number} has its second connection")
-    session.other = connection
+    session = sessions.join(number, connection)
     _send(connection, ASYNC_INITIALIZE_RESPONSE, 0, VENDOR)
     connection.settimeout(None)  # ends with the synchronous channel, which has its own times
     while True:
@@ -202,6 +205,12 @@ def _bounded(length: int, largest: int) -> int:
 def _receive(connection: socket.socket, length: int, into: bytearray | None = None) -> bytearray:
     """Exactly this many bytes, after what `into` holds; memory is taken as they arrive."""
     buffer = bytearray() if into is None else into
+    while 0 < length <= SMALL_BYTES:
+        chunk = connection.recv(length)
+        if not chunk:
+            raise ConnectionError("closed by the client")
+        buffer += chunk
+        length -= len(chunk)
     while length:
         start, step = len(buffer), min(length, 1 << 20)
         buffer.extend(bytes(step))

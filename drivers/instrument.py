@@ -24,6 +24,8 @@ from .show_queue import NotNow, Packed, ShowQueue
 
 STATUS_WAIT_S = 0.02
 COMPLETION_WAIT_S = 60.0
+STUCK_SHARE = 0.25
+"""Of the dead-man time: what a call of the device may take longer than that before the device is closed from outside it."""
 
 
 class Instrument:
@@ -83,12 +85,18 @@ class Instrument:
             return "NEW"
 
     def resume(self, session: str, link: Link) -> str:
-        """Hold on over another link: numbers, readings and acquisition are those from before."""
+        """Hold on over another link: numbers, readings and acquisition are those from before. The old link is cut.
+
+        What still arrives on that one is late, and a network that lost it silently would leave it open for long.
+        """
         with self._state:
             self.lease.check_session(session)
+            before = self.lease.link
             self.lease.give(session, link)
             self._orphaned = False
-            return "RESUMED"
+        if before is not None and before is not link:
+            before.cut()
+        return "RESUMED"
 
     def release(self, session: str) -> None:
         """Close the device if this session holds it; a repeated release changes nothing."""
@@ -129,6 +137,7 @@ class Instrument:
                 self._check_interlock()
             self._configured = self.device.configure(wanted)
             self._asked, self._shown_since, self._lit_with = wanted, False, None
+            self._look()
             return self._configured
 
     def complete(self) -> None:
@@ -179,7 +188,7 @@ class Instrument:
                 self._go_dark()
                 raise
             finally:
-                self._last_status = self.device.status()
+                self._look()
             if self._orphaned:
                 self._go_dark()
             spec = self.device.spec
@@ -215,13 +224,20 @@ class Instrument:
         return self._configured is not None and self._configured.light and self._lit_with is None
 
     def status(self) -> DeviceStatus:
-        """The device's own, as it was before the block being shown while one is."""
+        """The device's own, as it was before the block being shown while one is.
+
+        Its acquisition is the controller's, also while the light is off because the link was lost: light_on tells.
+        """
         if self._using.acquire(timeout=STATUS_WAIT_S):
             try:
-                self._last_status = self.device.status()
+                self._look()
             finally:
                 self._using.release()
         return self._last_status
+
+    def _look(self) -> None:
+        status = self.device.status()
+        self._last_status = status if self._lit_with is None else replace(status, acquisition=self._configured)
 
     def health(self) -> dict[str, Any]:
         """What SYSTem:HEALth? says of the server."""
@@ -255,7 +271,7 @@ class Instrument:
             self.device.configure(replace(acquisition, light=False))
         else:
             self._shut()
-        self._last_status = self.device.status()
+        self._look()
 
     def _dim_orphan(self, patience_s: float = 0.0) -> None:
         """Go dark for a controller that is gone, unless the device is busy: then its thread does, after its block."""
@@ -285,7 +301,7 @@ class Instrument:
                 self.queue.purge()
             if not self._orphaned:
                 continue
-            self._dim_orphan(step_s)
+            self._dim_orphan(STUCK_SHARE * self.limits.dead_man_s)
             if self.lit and self.lease.silent:
                 self._close_stuck()
             if self.lease.held and self.lease.silence_s > self.limits.idle_s:

@@ -12,12 +12,17 @@ from .scpi_errors import NO_LEASE, TAKEN, ScpiError
 
 @dataclass(eq=False)
 class Link:
-    """One client's connection. trusted: it may read. nonce: the challenge it was given."""
+    """One client's connection. trusted: it may read. nonce: the challenge it was given. numbered: its last guarded message.
+
+    cut: ends the connection, from any thread.
+    """
 
     peer: str
     trusted: bool = True
     nonce: str = ""
     refusals: int = 0
+    numbered: int = 0
+    cut: Callable[[], None] = field(default=lambda: None, repr=False)
     registers: Registers = field(default_factory=Registers)
 
 

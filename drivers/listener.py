@@ -62,7 +62,7 @@ class Listener:
         with self._lock:
             self._stopped = True
             for connection in (self._socket, *self._open):
-                _cut(connection)
+                cut(connection)
         self._socket.close()
 
     def _accept(self) -> None:
@@ -87,6 +87,7 @@ class Listener:
     def _run(self, connection: socket.socket, peer: str) -> None:
         try:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            _keep_alive(connection)
             connection.settimeout(self._limits.stall_s)
             if self._tls is not None:
                 connection = self._secured(connection, self._tls)
@@ -96,7 +97,7 @@ class Listener:
         finally:
             with self._lock:
                 self._open.discard(connection)
-            _cut(connection)
+            cut(connection)
             connection.close()
 
     def _secured(self, connection: socket.socket, tls: ssl.SSLContext) -> ssl.SSLSocket:
@@ -146,6 +147,15 @@ def send_pieces(connection: socket.socket, pieces: list[bytes | memoryview]) -> 
             left[0] = left[0][sent:]
 
 
-def _cut(connection: socket.socket) -> None:
+def _keep_alive(connection: socket.socket) -> None:
+    """TCP's own questions, so that a peer that vanished without a word is noticed in half a minute."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in (("TCP_KEEPIDLE", 15), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3)):
+        if hasattr(socket, name):
+            connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+
+def cut(connection: socket.socket) -> None:
+    """End a connection under whoever reads or writes it."""
     with suppress(OSError):
         connection.shutdown(socket.SHUT_RDWR)

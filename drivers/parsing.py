@@ -16,6 +16,7 @@ LONGEST_TEXT = 4096
 """Bytes of a message outside of its blocks."""
 
 _SPECIAL = re.compile(rb"[#\"';\n]")
+_AFTER_CHECK = re.compile(rb"[,;]")
 _RARE = re.compile(rb"[#\"'\n]")
 _NUMBER = re.compile(r"([+-]?(?:\d{1,40}\.?\d{0,40}|\.\d{1,40})(?:[eE][+-]?\d{1,4})?)\s*([A-Za-z]*)")
 _HEADER = re.compile(r"\*[A-Z]{2,12}\??|:?[A-Z][A-Z0-9_]{0,20}(?::[A-Z][A-Z0-9_]{0,20}){0,5}\??")
@@ -97,10 +98,11 @@ class MessageEnd:
         return close + 1 if close >= 0 else at
 
 
-def text_after_first_unit(raw: Raw) -> bytes:
-    """Everything after the first `;` that lies outside of blocks: what SYSTem:CHECk covers."""
+def text_after_check(raw: Raw) -> bytes:
+    """Everything outside of blocks from the first `,` or `;` on: what the crc of SYSTem:CHECk covers."""
     view, pieces = memoryview(raw), []
-    at = start = bytes(view[:LONGEST_TEXT]).find(b";") + 1
+    first = _AFTER_CHECK.search(view)
+    at = start = len(view) if first is None else first.start()
     while found := _SPECIAL.search(view, at):
         at = found.end()
         block = _block(view, at - 1) if found.group() == b"#" else None

@@ -34,6 +34,11 @@ another may take it. A lost link turns the light off at once, and `LEASe:RESume?
 its readings may be asked for again as long as they are kept; a gap is refused. When a block fails, those sent after it
 are not shown, until its error has been fetched by `MEASure:FRAMes?`.
 
+**Guarded messages.** A link that begins a message with `SYSTem:CHECk crc,number` numbers its messages from 1 and does so from
+then on: one that is damaged, not numbered or out of turn is not carried out, and the link is closed, since where its messages
+begin is no longer known. The check of `SYSTem:ERRor:CHECk?` begins with the number's digits, so that a reply belongs to
+one message alone.
+
 | command | arguments | reply | who | |
 |---|---|---|---|---|
 """

@@ -69,7 +69,7 @@ class Appliance:
         self.device = device
         self.watchdog = None if light_off is None else Watchdog(light_off, profile or {})
         self.instrument = Instrument(device, limits)
-        service = Service(self.instrument, Gate(access.allow, token))
+        self.service = service = Service(self.instrument, Gate(access.allow, token))
         self.listeners: list[Listener] = []
         self.resources: list[str] = []
         """VISA addresses of what is served."""

@@ -16,7 +16,7 @@ from .access import MOST_REFUSALS, Gate
 from .instrument import Instrument
 from .lease import Link
 from .messages import EMPTY, FRAMES, text_block, unpack_rows
-from .parsing import Raw, calls, text_after_first_unit
+from .parsing import Call, Raw, calls, text_after_check
 from .records import acquisition_text, record_text
 from .scpi import PROTOCOL, SCPI_YEAR, Command
 from .scpi_errors import CHECKSUM, PROTECTED, ScpiError, coded
@@ -40,6 +40,8 @@ class Exchange:
     link: Link
     raw: Raw
     replies: list[list[Piece]] = field(default_factory=list)
+    number: int | None = None
+    """The message's own, where it is guarded."""
 
     @property
     def instrument(self) -> Instrument:
@@ -47,9 +49,10 @@ class Exchange:
         return self.service.instrument
 
     def crc(self, more: bytes = b"") -> str:
-        """CRC-32 of the replies so far, readings left out, and of `more`."""
+        """CRC-32 of the message's number, the replies so far, readings left out, and of `more`."""
+        number = b"" if self.number is None else b"%d" % self.number
         text = b"".join(piece for reply in self.replies for piece in reply if isinstance(piece, bytes))
-        return f"{zlib.crc32(more, zlib.crc32(text)):08X}"
+        return f"{zlib.crc32(more, zlib.crc32(text, zlib.crc32(number))):08X}"
 
 
 class Service:
@@ -57,6 +60,8 @@ class Service:
 
     def __init__(self, instrument: Instrument, gate: Gate) -> None:
         self.instrument, self.gate = instrument, gate
+        self.damaged = 0
+        """Messages and blocks that arrived damaged or out of turn, and were not carried out."""
 
     def connect(self, peer: str) -> Link:
         """A link for a client that has been admitted."""
@@ -69,13 +74,17 @@ class Service:
     def execute(self, link: Link, raw: Raw) -> list[Piece]:
         """Carry out one program message, without its newline. Returns the pieces of the reply, if it has one, and newline.
 
-        Errors go to the link's queue; a message that begins with SYSTem:CHECk is always answered.
+        Errors go to the link's queue; a message that begins with SYSTem:CHECk is always answered, unless its link numbers
+        its messages and this one is not the next: Hangup then, with nothing done.
         """
         self.instrument.heard(link)
         exchange = Exchange(self, link, raw)
         checked = False
         for call in calls(raw):
             try:
+                if link.numbered and exchange.number is None and not _is_check(call):
+                    self.damaged += 1
+                    raise Hangup
                 if isinstance(call, ScpiError):
                     raise call
                 self._admit(call.command, link)
@@ -88,6 +97,7 @@ class Service:
             except Exception as error:
                 refusal = coded(error)
                 link.registers.add(refusal)
+                self.damaged += refusal.code == CHECKSUM
                 if isinstance(call, ScpiError) or refusal.code == CHECKSUM:
                     if checked or refusal.code == CHECKSUM:
                         exchange.replies.append([_error_and_check(exchange).encode()])
@@ -103,6 +113,10 @@ class Service:
             self.instrument.lease.check_link(link)
 
 
+def _is_check(call: Call | ScpiError) -> bool:
+    return isinstance(call, Call) and call.command.name == "check"
+
+
 def _pieces(reply: str | bytes | tuple[bytes, memoryview]) -> list[Piece]:
     if isinstance(reply, tuple):
         return list(reply)
@@ -116,16 +130,28 @@ def _joined(replies: list[list[Piece]]) -> list[Piece]:
     return [*pieces, b"\n"] if pieces else pieces
 
 
+_NO_SEPARATORS = str.maketrans(",;\n", "   ")
+
+
 def _identity(x: Exchange) -> str:
     spec = x.instrument.device.spec
     words = ("openopu", f"{spec.kind} {spec.model}", spec.serial, opu.__version__)
-    return ",".join("".join(" " if c in ",;\n" else c for c in word) for word in words)
+    return ",".join(word.translate(_NO_SEPARATORS) for word in words)
 
 
-def _check(x: Exchange, crc: str) -> None:
-    x.link.registers.errors.clear()
-    if crc.upper() != f"{zlib.crc32(text_after_first_unit(x.raw)):08X}":
+def _check(x: Exchange, crc: str, number: int | None = None) -> None:
+    right = crc.upper() == f"{zlib.crc32(text_after_check(x.raw)):08X}"
+    link, first = x.link, x.number is None and not x.replies
+    if link.numbered and not (right and first and number == link.numbered + 1):
+        x.service.damaged += 1
+        raise Hangup  # where messages begin on this link is not certain any more
+    link.registers.errors.clear()
+    if not right:
         raise ScpiError(CHECKSUM, "a message arrived damaged and was not carried out; send it again")
+    if number is not None:
+        if number != link.numbered + 1:
+            raise Hangup
+        x.number = link.numbered = number
 
 
 def _error_and_check(x: Exchange) -> str:
@@ -206,7 +232,7 @@ HANDLERS: dict[str, Callable[..., Reply]] = {
     "error_and_check": _error_and_check,
     "version": lambda _: SCPI_YEAR,
     "protocol": lambda _: "{}.{}".format(*PROTOCOL),
-    "health": lambda x: text_block(json.dumps(x.instrument.health())),
+    "health": lambda x: text_block(json.dumps(x.instrument.health() | {"damaged": x.service.damaged})),
     "limits": lambda x: text_block(json.dumps(asdict(x.instrument.limits))),
     "challenge": lambda x: x.service.gate.challenge(x.link),
     "response": _response,

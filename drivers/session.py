@@ -9,13 +9,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
-from opu.errors import ConfigError, DeviceError, OPUError
+from opu.errors import ConfigError, DeviceError
 
 from .access import client_tls, proof
 from .messages import HEAD_BYTES, READINGS, block_head, read_head
 from .scpi import BY_NAME, PROTOCOL, compose
 from .scpi_errors import PROTECTED, ScpiError, parsed
-from .transport import LinkError, Pieces, SocketTransport, Transport, VisaTransport
+from .transport import (
+    Foreign,
+    LinkError,
+    Pieces,
+    SocketTransport,
+    Transport,
+    VisaTransport,
+    close_abandoned,
+    notice_the_end,
+)
 from .visa_settings import VisaSettings
 
 T = TypeVar("T")
@@ -24,9 +33,7 @@ Reader: TypeAlias = Callable[[Transport], tuple[T, bytes, bytes]]
 
 _LAST = re.compile(r'(-?\d+,"(?:[^"]|"")*"),([0-9A-F]{8})', re.DOTALL)
 _BEFORE_LAST = re.compile(r'(.*?);(?=-?\d+,"(?:[^"]|"")*",[0-9A-F]{8}\s*\Z)', re.DOTALL)
-_HISLIP = re.compile(r"TCPIP\d*::([^:]+)::hislip\d+(?:,(\d+))?(?:::INSTR)?", re.IGNORECASE)
-HISLIP_PORT = 4880
-LARGEST_REPLY = 1 << 30
+LARGEST_READINGS, LARGEST_RECORD = 1 << 30, 1 << 20
 
 
 @dataclass(frozen=True)
@@ -40,12 +47,16 @@ class Block:
 class Session:
     """One link at a time; after any failure it is closed, and open() makes another (a VISA session never recovers).
 
+    Messages are guarded and numbered (docs/scpi.md), so that a reply which is damaged, or belongs to another message because
+    bytes were lost or came twice, is never taken for the answer.
+
     LinkError: the link, not the device, is at fault, and what was asked may be asked again. ScpiError: what the server says.
     """
 
     def __init__(self, settings: VisaSettings, token: str) -> None:
         self.settings, self._token = settings, token
         self.identity = ""
+        self._number = 0
         self._transport: Transport | None = None
 
     @property
@@ -56,11 +67,12 @@ class Session:
     def open(self) -> None:
         """Connect, identify, compare versions, prove the token. LinkError, or DeviceError that names what does not fit."""
         try:
+            self._number = 0
             self._transport = _connect(self.settings)
             self._transport.send([b"*IDN?\n"])
             self.identity = self._transport.line().decode("ascii", "replace").strip()
             if self.identity[:1] in "-0123456789" and self.identity[-1:] == '"':  # refused before it was asked
-                raise DeviceError(f"{self.settings.resource}: {self.identity}")
+                raise Foreign(f"{self.settings.resource}: {self.identity}")
             self._check_version()
             self._prove()
         except BaseException:
@@ -99,13 +111,16 @@ class Session:
         if transport is None:
             raise LinkError("the link is closed")
         try:
-            transport.send(_message(units))
+            self._number += 1
+            transport.send(_message(units, self._number))
             result, covered, last = read(transport)
             found = _LAST.fullmatch(last.decode("ascii").strip("\r\n"))
             if found is None:
                 raise LinkError(f"a reply that ends in {last[-60:]!r}")
-            if int(found[2], 16) != zlib.crc32(found[1].encode(), zlib.crc32(covered)):
-                raise LinkError("a reply arrived damaged")
+            if int(found[2], 16) != zlib.crc32(
+                found[1].encode(), zlib.crc32(covered, zlib.crc32(b"%d" % self._number))
+            ):
+                raise LinkError("a reply arrived damaged, or was another message's")
             error = parsed(found[1])
         except ValueError as fault:
             self.close()
@@ -125,7 +140,7 @@ class Session:
         except (LinkError, ScpiError, ValueError) as error:
             if self.identity.startswith("openopu,"):
                 raise
-            raise DeviceError(
+            raise Foreign(
                 f"{where} is no appliance of openopu: it does not answer SYSTem:PROTocol? ({error})"
             ) from None
         if major != PROTOCOL[0]:
@@ -149,10 +164,11 @@ class Session:
             raise DeviceError(f"{self.settings.resource}: {error.detail}") from None
 
 
-def _message(units: list[tuple[str, Block | None]]) -> Pieces:
+def _message(units: list[tuple[str, Block | None]], number: int | None = None) -> Pieces:
     """Units between SYSTem:CHECk and SYSTem:ERRor:CHECk?, which guard the text; the blocks guard themselves."""
-    pieces: list[bytes | memoryview] = []
-    crc = 0
+    first = b";" if number is None else b",%d;" % number
+    pieces: list[bytes | memoryview] = [first]
+    crc = zlib.crc32(first)
     for text, block in units:
         before = text.encode("ascii") + (b"" if block is None else block_head(len(block.head) + len(block.rows)))
         crc = zlib.crc32(before, crc)
@@ -163,7 +179,7 @@ def _message(units: list[tuple[str, Block | None]]) -> Pieces:
         crc = zlib.crc32(b";", crc)
     last = compose("error_and_check").encode()
     crc = zlib.crc32(last, crc)
-    return [f"{compose('check', f'{crc:08X}')};".encode(), *pieces, last + b"\n"]
+    return [compose("check", f"{crc:08X}").encode(), *pieces, last + b"\n"]
 
 
 def _text(transport: Transport) -> tuple[str, bytes, bytes]:
@@ -179,6 +195,8 @@ def _block(transport: Transport) -> tuple[bytearray, bytes, bytes]:
     head, length, last = _block_start(transport)
     if not head:
         return bytearray(), b"", last
+    if length > LARGEST_RECORD:
+        raise LinkError(f"a record of {length} bytes")
     content = transport.receive(length)
     return content, head + content, _after_block(transport)
 
@@ -210,7 +228,7 @@ def _block_start(transport: Transport) -> tuple[bytes, int, bytes]:
     if not digits.isdigit() or digits == b"0":
         raise LinkError(f"a block that begins with #{digits!r}")
     length = bytes(transport.receive(int(digits)))
-    if not length.isdigit() or int(length) > LARGEST_REPLY:
+    if not length.isdigit() or int(length) > LARGEST_READINGS:
         raise LinkError(f"a block of {length!r} bytes")
     return first + digits + length, int(length), b""
 
@@ -220,18 +238,6 @@ def _after_block(transport: Transport) -> bytes:
     if not line.startswith(b";"):
         raise LinkError("a block that does not end where it says")
     return line[1:]
-
-
-def _knock(settings: VisaSettings) -> None:
-    """LinkError if nobody listens: pyvisa-py 0.8 leaves its socket open when a HiSLIP connection is refused."""
-    found = _HISLIP.fullmatch(settings.resource)
-    if found is None:
-        return
-    try:
-        with socket.create_connection((found[1], int(found[2] or HISLIP_PORT)), settings.timeout_s):
-            pass
-    except OSError as error:
-        raise LinkError(f"cannot connect: {error}") from None
 
 
 def _connect(settings: VisaSettings) -> Transport:
@@ -246,7 +252,6 @@ def _connect(settings: VisaSettings) -> Transport:
         manager = pyvisa.ResourceManager(settings.library)
     except (ValueError, OSError) as error:
         raise ConfigError(f"library = {settings.library!r}: {error}; leave it out for pyvisa-py") from None
-    _knock(settings)
     try:
         resource: Any = manager.open_resource(settings.resource, open_timeout=round(1000 * settings.timeout_s))
     except pyvisa.errors.VisaIOError as error:
@@ -255,10 +260,10 @@ def _connect(settings: VisaSettings) -> Transport:
                 f"resource = {settings.resource!r} is no VISA address; write TCPIP::host::port::SOCKET or "
                 "TCPIP::host::hislip0,port::INSTR"
             ) from None
-        raise LinkError(f"cannot connect: {error.description}") from None
-    except OPUError:
-        raise
+        close_abandoned(error)
+        raise LinkError(f"cannot connect: {error.__context__ or error.description}") from None
     except Exception as error:  # pyvisa-py raises bare Exception, OSError, RuntimeError and AssertionError here
+        close_abandoned(error)
         raise LinkError(f"cannot connect: {error}") from None
     try:
         resource.timeout = round(1000 * settings.timeout_s)
@@ -269,6 +274,8 @@ def _connect(settings: VisaSettings) -> Transport:
             raise ConfigError(
                 f"tls_ca: library {settings.library!r} does not let its socket be encrypted; use library = '@py'"
             )
+        if not is_socket:
+            notice_the_end(resource)
         return VisaTransport(resource, has_end=not is_socket)
     except BaseException:
         resource.close()

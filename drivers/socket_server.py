@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import socket
 import ssl
+from functools import partial
 from time import monotonic
 
 from .lease import Link
 from .limits import Limits
-from .listener import Listener, Pace, send_pieces
+from .listener import Listener, Pace, cut, send_pieces
 from .parsing import MessageEnd
 from .scpi_errors import ScpiError
 from .service import Hangup, Service
@@ -33,6 +34,7 @@ def serve_socket(service: Service, host: str, port: int, tls: ssl.SSLContext | N
 
 def _converse(service: Service, connection: socket.socket, peer: str, limits: Limits) -> None:
     link = service.connect(peer)
+    link.cut = partial(cut, connection)
     reader = _Reader(connection, limits)
     pace = Pace(limits.messages_per_s)
     try:

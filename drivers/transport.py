@@ -18,10 +18,16 @@ Pieces: TypeAlias = list[bytes | memoryview]
 LONGEST_LINE = 1 << 16
 CHUNK_BYTES = 1 << 16
 HISLIP_MESSAGE_KB = 16384
+READ_BYTES = 1 << 18
+"""Of one viRead, which makes a buffer of that size: large ones are fresh pages each time, and cost more than the copy."""
 
 
 class LinkError(Exception):
     """The link failed; whether what was sent was carried out is unknown."""
+
+
+class Foreign(LinkError):
+    """What answered is no appliance, unless its answers were damaged."""
 
 
 class Transport(Protocol):
@@ -148,9 +154,16 @@ class VisaTransport:
 
         self._resource, self._has_end, self._buffer = resource, has_end, bytearray()
         self._terminated: bool | None = None
+        self._quiet = resource.ignore_warning(*_HARMLESS)
+        self._quiet.__enter__()  # for as long as the session lives: entering takes 6 µs
         wish = ResourceAttribute.tcpip_hislip_max_message_kb if has_end else ResourceAttribute.tcpip_nodelay
         with suppress(Exception):  # without it, only slower
             resource.set_visa_attribute(wish, HISLIP_MESSAGE_KB if has_end else True)
+        most_kb: Any = 1
+        with suppress(Exception):
+            most_kb = resource.get_visa_attribute(wish)
+        if has_end and most_kb < 1:  # pyvisa-py 0.8 would send empty messages for ever
+            raise LinkError(f"the server takes messages of {most_kb} kB at most: damaged, or no HiSLIP")
 
     def send(self, pieces: Pieces) -> None:
         """All of them, as one message."""
@@ -179,7 +192,7 @@ class VisaTransport:
         view[:have] = self._buffer[:have]
         del self._buffer[:have]
         while have < len(view):
-            chunk = self._chunk(len(view) - have)
+            chunk = self._chunk(min(len(view) - have, READ_BYTES))
             view[have : have + len(chunk)] = chunk
             have += len(chunk)
 
@@ -215,14 +228,49 @@ class VisaTransport:
     def _do(self, what: str, action: Callable[..., Any], *arguments: Any) -> Any:
         """pyvisa-py lets OSError, RuntimeError, AssertionError, KeyError and struct.error through, beside VisaIOError."""
         try:
-            with self._resource.ignore_warning(*_HARMLESS):
-                return action(*arguments)
+            return action(*arguments)
         except Exception as error:
             raise LinkError(f"{what}: {type(error).__name__}: {error}") from None
 
 
 _HARMLESS = (0x3FFF0006,)
 """VI_SUCCESS_MAX_CNT: there is more to read."""
+
+
+class _EndNoticed:
+    """A socket whose recv_into raises when the peer has closed."""
+
+    def __init__(self, inner: socket.socket) -> None:
+        self._inner = inner
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def recv_into(self, *arguments: Any) -> int:
+        count = self._inner.recv_into(*arguments)
+        if not count:
+            raise ConnectionError("closed by the server")
+        return count
+
+
+def notice_the_end(resource: Any) -> None:
+    """Cure of pyvisa-py 0.8's HiSLIP, which skips an answer to another message for ever when the server closes meanwhile."""
+    inner: Any = getattr(getattr(resource.visalib, "sessions", {}).get(resource.session), "interface", None)
+    if isinstance(getattr(inner, "_sync", None), socket.socket):
+        inner._sync = _EndNoticed(inner._sync)
+
+
+def close_abandoned(error: BaseException | None) -> None:
+    """Close what a failed opening left open: pyvisa-py 0.8's HiSLIP does not, and only its frames know the sockets."""
+    while error is not None:
+        trace = error.__traceback__
+        while trace is not None:
+            it = trace.tb_frame.f_locals.get("self")
+            for end in (getattr(it, "_sync", None), getattr(it, "_async", None)):
+                if isinstance(end, socket.socket):
+                    end.close()
+            trace = trace.tb_next
+        error = error.__cause__ or error.__context__
 
 
 def _close(resource: Any) -> None:

@@ -17,7 +17,7 @@ from weakref import ref
 import numpy as np
 
 from opu.device import Acquisition, DeviceSpec, DeviceStatus, Frames, Readings
-from opu.errors import DeviceClosed, DeviceError, DeviceLost, InputError
+from opu.errors import DeviceClosed, DeviceError, DeviceLost, InputError, OPUError
 from opu.frames import checked_packed
 
 from .access import read_token
@@ -25,16 +25,16 @@ from .pipeline import measure_blocks
 from .records import parse_acquisition, parse_spec, parse_status
 from .scpi_errors import CHECKSUM, GAP, NO_LEASE, ScpiError, raised
 from .session import Session
-from .transport import LinkError
+from .transport import Foreign, LinkError
 from .visa_settings import VisaSettings
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 FIRST_DELAY_S, LONGEST_DELAY_S = 0.02, 1.0
-STATUS_RETRY_S = 0.2
+STATUS_RETRY_S = 1.0
 OPEN_RETRY_S = 2.0
-"""How long open() and spec try: a wrong address is told soon, a single lost packet does no harm."""
+"""How long open(), spec and close() try: a wrong address is told soon, a single lost packet does no harm."""
 
 
 class VisaDevice:
@@ -54,7 +54,7 @@ class VisaDevice:
         self._acquisition: Acquisition | None = None
         self._status = DeviceStatus(is_open=False, light_on=False)
         self._sequence, self._used_s = 1, 0.0
-        self._losses, self._trouble = 0, ""
+        self._losses, self._damaged, self._trouble = 0, 0, ""
         self._closing = Event()
 
     @property
@@ -86,7 +86,7 @@ class VisaDevice:
                 self._session.close()
                 raise
             self._key, self._acquisition, self._sequence = key, None, 1
-            self._losses, self._trouble = 0, ""
+            self._losses, self._damaged, self._trouble = 0, 0, ""
             self._closing = Event()
             Thread(
                 target=_beat, args=(ref(self), self._closing, self._beat_s), name="opu heartbeat", daemon=True
@@ -97,11 +97,8 @@ class VisaDevice:
         self._closing.set()
         with self._lock:
             if self._key:
-                with suppress(LinkError, ScpiError, DeviceError):
-                    if not self._session.is_open:
-                        self._session.open()
-                    self._status = parse_status(self._session.ask_block("status"))
-                    self._session.ask("release", self._key)
+                with suppress(OPUError):
+                    self._patiently(self._give_back, min(self.settings.reconnect_s, OPEN_RETRY_S))
             self._forget()
 
     def configure(self, acquisition: Acquisition) -> Acquisition:
@@ -123,6 +120,7 @@ class VisaDevice:
         words = tuple(float(value) if isinstance(value, np.floating) else value for value in asked)
         reply = self._ask(lambda: self._session.ask("configure", *words))
         self._acquisition = parse_acquisition(reply)
+        self._status = replace(self._status, acquisition=self._acquisition)  # known, should status() not get through
         return self._acquisition
 
     def measure(self, frames: Frames) -> Readings:
@@ -174,11 +172,12 @@ class VisaDevice:
         return self.settings.heartbeat_s or self._limits["dead_man_s"] / 3
 
     def _link_note(self) -> str:
+        damaged = f"{self._damaged} messages arrived damaged and were sent again" if self._damaged else ""
         if not self._losses:
-            return ""
+            return damaged
         times = f"link lost {self._losses} times" if self._losses > 1 else "link lost once"
         now = "up again" if self._session.is_open or not self._key else "down, tried again at the next call"
-        return f"{times}, {now}; last: {self._trouble}"
+        return "; ".join(filter(None, [f"{times}, {now}", f"last: {self._trouble}", damaged]))
 
     def _connect(self) -> None:
         """A fresh link to the device that this was before."""
@@ -205,6 +204,15 @@ class VisaDevice:
         self._connect()
         self._session.ask("resume", self._key)
 
+    def _give_back(self) -> None:
+        """The last status and the lease, over a fresh link if need be; giving it back twice does no harm."""
+        if not self._session.is_open:
+            self._session.open()
+        status = parse_status(self._session.ask_block("status"))
+        if status.is_open:
+            self._status = status
+        self._session.ask("release", self._key)
+
     def _attached_status(self) -> bytes:
         self._attach()
         return self._session.ask_block("status")
@@ -214,7 +222,13 @@ class VisaDevice:
 
         def attached() -> T:
             self._attach()
-            return action()
+            try:
+                return action()
+            except ScpiError as error:
+                if error.code != NO_LEASE:
+                    raise
+                # A message of this session that was late took the lease to its own link: whether it still holds is asked.
+                raise LinkError(error.text) from None
 
         with self._lock:
             self._check_open("be used")
@@ -223,14 +237,17 @@ class VisaDevice:
             return result
 
     def _patiently(self, action: Callable[[], T], patience_s: float) -> T:
-        """Repeat what fails by the link's fault, ever more slowly, for so long; DeviceLost then."""
-        until_s, delay_s = monotonic() + patience_s, FIRST_DELAY_S
+        """Repeat what fails by the link's fault, ever more slowly, for so long and at least once; DeviceLost then."""
+        until_s, delay_s, tries = monotonic() + patience_s, FIRST_DELAY_S, 0
         while True:
+            tries += 1
             try:
                 return action()
             except LinkError as error:
                 self._lose(error)
-                if monotonic() + delay_s > until_s:
+                if monotonic() + delay_s > until_s and tries > 1:
+                    if isinstance(error, Foreign):
+                        raise DeviceError(str(error)) from None
                     raise DeviceLost(
                         f"{self._name} does not answer: {error}; tried again for {patience_s:g} s. Is `opu serve` running "
                         "there, and does its allow-list hold this machine?"
@@ -240,6 +257,7 @@ class VisaDevice:
                     if error.code == NO_LEASE:
                         self._forget()
                     raise raised(error, self._name) from None
+                self._damaged += error.code == CHECKSUM
             sleep(delay_s)
             delay_s = min(2 * delay_s, LONGEST_DELAY_S)
 

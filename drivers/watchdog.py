@@ -77,6 +77,13 @@ class Watchdog:
             self._pipe.close()
         self._process.wait(5)
 
+    def alarm(self) -> None:
+        """The light may be on: the process calls the hook, then ends."""
+        self._stop.set()
+        with suppress(OSError):
+            self._pipe.close()
+        Thread(target=self._process.wait, name="opu watchdog's end", daemon=True).start()
+
     def _beat(self) -> None:
         with suppress(OSError, ValueError):
             while not self._stop.wait(BEAT_S):

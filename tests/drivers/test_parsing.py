@@ -1,13 +1,12 @@
 """Program messages: what is composed is understood, what is not is refused by number, and nothing crashes."""
 
-import zlib
 from contextlib import suppress
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from opu.drivers.messages import block_head
-from opu.drivers.parsing import LONGEST_TEXT, Call, MessageEnd, calls, text_after_first_unit
+from opu.drivers.parsing import LONGEST_TEXT, Call, MessageEnd, calls, text_after_check
 from opu.drivers.scpi import COMMANDS, spellings
 from opu.drivers.scpi_errors import NAMES, ScpiError
 
@@ -88,7 +87,7 @@ def test_no_input_does_anything_but_calls_and_errors(message):
         length, missing = MessageEnd(1000).find(bytearray(message))
         assert (length > 0) != (missing > 0)
         assert length <= len(message)
-    text_after_first_unit(message)
+    text_after_check(message)
 
 
 @pytest.mark.parametrize(
@@ -154,5 +153,6 @@ def test_limits_are_told_before_memory_is_taken():
 
 
 def test_what_a_check_covers_leaves_out_blocks():
-    assert text_after_first_unit(b"CHEC 1;FRAM #15he;lo;*IDN?") == b"FRAM #15;*IDN?"
-    assert zlib.crc32(text_after_first_unit(b"x;")) == 0
+    assert text_after_check(b"CHEC 1;FRAM #15he;lo;*IDN?") == b";FRAM #15;*IDN?"
+    assert text_after_check(b"CHEC 1,7;FRAM #15he;lo;*IDN?") == b",7;FRAM #15;*IDN?"
+    assert text_after_check(b"CHEC 1") == b""

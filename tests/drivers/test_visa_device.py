@@ -275,17 +275,18 @@ def test_a_dead_port_is_told_soon(connect, monkeypatch):
 
 
 def answering(replies):
-    """A server of one client that answers each line by a rule; returns its port."""
+    """A server of two clients, one after another, that answers each line by a rule; returns its port."""
     listener = socket.create_server(("127.0.0.1", 0))
 
     def run():
         with listener:
-            connection, _ = listener.accept()
-            with connection, connection.makefile("rb") as lines:
-                for line in lines:
-                    reply = replies(line)
-                    if reply:
-                        connection.sendall(reply)
+            for _ in range(2):
+                connection, _ = listener.accept()
+                with connection, connection.makefile("rb") as lines:
+                    for line in lines:
+                        reply = replies(line)
+                        if reply:
+                            connection.sendall(reply)
 
     threading.Thread(target=run, daemon=True).start()
     return listener.getsockname()[1]

@@ -4,7 +4,8 @@ set -euo pipefail
 uv=$1
 root=$(cd "$(dirname "$0")/../.." && pwd)
 away=$(mktemp -d)
-trap 'rm -rf "$away"' EXIT
+serving=
+trap '[ -z "$serving" ] || kill "$serving"; rm -rf "$away"' EXIT
 
 "$uv" build --quiet --wheel --out-dir "$away/dist" "$root"
 "$uv" venv --quiet "$away/venv"
@@ -34,3 +35,36 @@ grep -q "pip install 'openopu\[train\]'" message
 "$uv" pip install --quiet --python "$away/venv/bin/python" "$(ls dist/openopu-*.whl)[train]"
 opu train --epochs 3 --json | tail -n 1
 test -f runs/*/curves.png
+
+# The network: the kind `visa` is there without pyvisa, whose name and extra its use tells; with the extra it reads a served device.
+opu devices | grep -qE '^ +visa '
+cat > lab.toml <<'TOML'
+device = "lab"
+
+[devices.d]
+kind = "sim"
+n_inputs = 20
+n_outputs = 100
+seed = 7
+
+[devices.lab]
+kind = "visa"
+resource = "TCPIP::127.0.0.1::9::SOCKET"
+TOML
+if opu info --config lab.toml 2>message; then echo "the visa extra should be missing here"; exit 1; fi
+grep -q "pip install 'openopu\[visa\]'" message
+"$uv" pip install --quiet --python "$away/venv/bin/python" "$(ls dist/openopu-*.whl)[visa]"
+opu devices | grep -qE '^ +visa '
+opu serve --config lab.toml --device d --bind 127.0.0.1:0 > served &
+serving=$!
+for _ in $(seq 600); do
+    resource=$(grep -oE 'TCPIP::.*' served || true)
+    [ -z "$resource" ] || break
+    sleep 0.1
+done
+opu info --config lab.toml --set "resource=$resource" --json | tail -n 1 | grep -q '"n_outputs": *100'
+kill -TERM "$serving"
+wait "$serving"
+serving=
+grep -q '^light off, stopped' served
+echo "a served device is read with the visa extra"
