@@ -52,9 +52,9 @@ def options(text: str, chosen: str = "optical") -> argparse.ArgumentParser:
     return parser
 
 
-def arguments(parser: argparse.ArgumentParser) -> argparse.Namespace:
-    """Parsed, and PyTorch seeded."""
-    args = parser.parse_args()
+def arguments(parser: argparse.ArgumentParser, given: Sequence[str] | None = None) -> argparse.Namespace:
+    """Parsed, of the command line unless given, and PyTorch seeded."""
+    args = parser.parse_args(given)
     torch.set_num_threads(args.threads)
     torch.manual_seed(args.seed)
     return args
@@ -62,10 +62,11 @@ def arguments(parser: argparse.ArgumentParser) -> argparse.Namespace:
 
 @dataclass
 class Learning:
-    """A model under the feedback chosen; `opu` where that is a device."""
+    """A model under the feedback chosen; `opu` where that is a device, `dfa` where blocks learn by a projection."""
 
     name: str
     opu: OPU | None = None
+    dfa: DFA | None = None
 
     def device_use(self) -> dict[str, Any]:
         """Frames and seconds of the device, calibration included; nothing without one."""
@@ -100,12 +101,12 @@ def learning(
                 None if "retrieval" in own else retrieval,
             )
             stack.enter_context(result.opu)
-            stack.enter_context(DFA(model, cuts, opu=result.opu, **dfa))
+            result.dfa = stack.enter_context(DFA(model, cuts, opu=result.opu, **dfa))
         elif args.feedback == "shallow":
             _freeze_below(model, cuts, example)
         elif args.feedback != "backprop":
             projector = Digital(args.seed, encoding if args.feedback == "encoded" else None)
-            stack.enter_context(DFA(model, cuts, projector=projector, **dfa))
+            result.dfa = stack.enter_context(DFA(model, cuts, projector=projector, **dfa))
         yield result
 
 

@@ -36,6 +36,11 @@ if TYPE_CHECKING:
     from opu.factory import open as open
     from opu.holography import Holography as Holography
     from opu.kinds import DeviceKind as DeviceKind
+    from opu.part_kinds import PartKind as PartKind
+    from opu.parts import Camera as Camera
+    from opu.parts import Laser as Laser
+    from opu.parts import Modulator as Modulator
+    from opu.parts import PowerMeter as PowerMeter
     from opu.phase_stepping import PhaseStepping as PhaseStepping
     from opu.pooling import PooledDevice as PooledDevice
     from opu.processor import OPU as OPU
@@ -71,6 +76,8 @@ _HOMES = {
     "opu.factory": ["open"],
     "opu.holography": ["Holography"],
     "opu.kinds": ["DeviceKind"],
+    "opu.part_kinds": ["PartKind"],
+    "opu.parts": ["Camera", "Laser", "Modulator", "PowerMeter"],
     "opu.phase_stepping": ["PhaseStepping"],
     "opu.pooling": ["PooledDevice"],
     "opu.processor": ["OPU"],

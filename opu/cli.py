@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated, NoReturn
+import warnings
+from typing import Annotated, NoReturn, TextIO
 
 import typer
 
 import opu
-from opu import cli_devices, cli_runs, cli_serve, cli_training
-from opu.errors import ConfigError, InputError, OPUError
+from opu import cli_bench, cli_devices, cli_hil, cli_runs, cli_serve, cli_training
+from opu.errors import ConfigError, InputError, OPUError, OPUWarning
 
 app = typer.Typer(
     name="opu",
@@ -34,6 +35,8 @@ for _command in (
     cli_serve.serve,
 ):
     app.command()(_command)
+app.add_typer(cli_bench.app, name="bench")
+app.add_typer(cli_hil.app, name="hil")
 
 
 @app.callback(invoke_without_command=True)
@@ -46,6 +49,7 @@ def version(show: Annotated[bool, typer.Option("--version", help="Print the vers
 
 def main() -> NoReturn:
     """Run the command line: errors of ours are one message and exit status 2 (what you asked) or 1 (what happened)."""
+    warnings.showwarning = _show_warning
     try:
         app()
     except (ConfigError, InputError) as error:
@@ -55,6 +59,24 @@ def main() -> NoReturn:
     except OSError as error:
         _fail(error, 1)
     sys.exit(0)
+
+
+_show_other = warnings.showwarning
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """Ours say what to do: a line of source below them does not help. Others are shown as Python does."""
+    if issubclass(category, OPUWarning):
+        typer.echo(f"warning: {message}", err=True)
+    else:
+        _show_other(message, category, filename, lineno, file, line)
 
 
 def _fail(error: Exception, status: int) -> NoReturn:

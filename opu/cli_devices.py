@@ -29,7 +29,10 @@ def init(
     typer.echo(f"wrote {path}; try: opu info --config {path}")
 
 
-def devices(config: ConfigOption = None) -> None:
+def devices(
+    config: ConfigOption = None,
+    parts: Annotated[bool, typer.Option("--parts", help="Kinds of part that a bench is made of, too.")] = False,
+) -> None:
     """List the kinds of device installed here, and the profiles of a config file."""
     from opu.config import load_config
     from opu.kinds import kind_names, load_kind
@@ -37,12 +40,27 @@ def devices(config: ConfigOption = None) -> None:
     typer.echo("kinds")
     for name in kind_names():
         typer.echo(f"  {name:12} {load_kind(name).summary}")
+    if parts:
+        _list_parts()
     if config is not None:
         loaded = load_config(config)
         typer.echo(f"profiles in {config}")
         for name, profile in loaded.devices.items():
             mark = "*" if name == loaded.device else " "
             typer.echo(f"{mark} {name:12} kind {profile.get('kind', '(missing)')}")
+
+
+def _list_parts() -> None:
+    from opu.part_kinds import ROLES, load_part_kind, part_kind_names
+
+    for role in ROLES:
+        typer.echo(f"{role.replace('_', ' ')}s")
+        for name in part_kind_names(role):
+            try:
+                summary = load_part_kind(role, name).summary
+            except ConfigError as error:
+                summary = str(error)
+            typer.echo(f"  {name:12} {summary}")
 
 
 def info(

@@ -48,6 +48,14 @@ Epochs = Annotated[int | None, typer.Option(min=1, help="Passes over the trainin
 Hidden = Annotated[
     str | None, typer.Option(metavar="N,N", help="Widths of the hidden layers.  [default: 512,512; cora 64]")
 ]
+Callbacks = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--callback",
+        metavar="NAME",
+        help="Tell tensorboard, mlflow or your own module:factory of the run as it goes. May be repeated.",
+    ),
+]
 Out = Annotated[Path | None, typer.Option(metavar="DIR", help="Where run folders are made.  [default: runs]")]
 
 

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from opu.cli_options import (
+    Callbacks,
     ConfigOption,
     DataFolder,
     DatasetName,
@@ -42,6 +43,7 @@ def train(
     resume: Annotated[
         Path | None, typer.Option(metavar="RUN", help="Continue an interrupted run from its folder's last checkpoint.")
     ] = None,
+    callbacks: Callbacks = None,
     out: Out = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -56,7 +58,7 @@ def train(
     if resume is not None and config is None:
         own = (resume if resume.is_dir() else resume.parent) / "config.toml"
         config = own if own.is_file() else None
-    result = session.train(chosen(config, device, overrides), settings, resume=resume)
+    result = session.train(chosen(config, device, overrides), settings, resume=resume, callbacks=callbacks or ())
     if as_json:
         print(json.dumps(result))  # noqa: T201
 
@@ -78,13 +80,16 @@ def compare(
     config: ConfigOption = None,
     device: DeviceOption = None,
     overrides: SetOption = None,
+    callbacks: Callbacks = None,
     out: Out = None,
     as_json: JsonOption = False,
 ) -> None:
     """Train by several methods on the same seeds; tabulate and plot accuracy, time, memory, angles and frames."""
     settings = given(dataset=dataset, data=data, epochs=epochs, hidden=hidden, out=out)
     session = import_module("opu.training.session")
-    result = session.compare(chosen(config, device, overrides), settings, seeds=range(seeds), methods=methods)
+    result = session.compare(
+        chosen(config, device, overrides), settings, seeds=range(seeds), methods=methods, callbacks=callbacks or ()
+    )
     if as_json:
         print(json.dumps(result))  # noqa: T201
 

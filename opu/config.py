@@ -27,12 +27,12 @@ from opu.validation import suggestion
 Table = dict[str, Any]
 
 DEFAULT_DEVICE = "sim"
-SECTIONS = ("device", "devices", "train", "threads")
+SECTIONS = ("device", "devices", "train", "hil", "threads")
 
 
 @dataclass(frozen=True)
 class Config:
-    """A configuration as read; device and training tables, and threads, are checked by those who use them.
+    """A configuration as read; its tables, and threads, are checked by those who use them.
 
     source: where it came from, for messages. device: the profile chosen. overrides: (path, value) for the chosen
     profile, applied when it is selected.
@@ -43,6 +43,7 @@ class Config:
     devices: Mapping[str, Table] = field(default_factory=dict)
     train: Table = field(default_factory=dict)
     threads: int | None = None
+    hil: Table = field(default_factory=dict)
 
     def profile(self) -> Table:
         """The chosen device's table. A kind's own name stands for that kind with its defaults, in any file."""
@@ -98,8 +99,8 @@ def _read(path: Path) -> Config:
     for key in table:
         if key not in SECTIONS:
             raise ConfigError(f"{path}: {key}: unknown key; {suggestion(key, list(SECTIONS))}")
-    devices, train = table.get("devices", {}), table.get("train", {})
-    for name, section in {"devices": devices, "train": train}.items():
+    devices, train, hil = (table.get(name, {}) for name in ("devices", "train", "hil"))
+    for name, section in {"devices": devices, "train": train, "hil": hil}.items():
         if not isinstance(section, dict):
             raise ConfigError(f"{path}: {name} = {section!r}: must be a table, [{name}...]")
     for name, profile in devices.items():
@@ -108,7 +109,7 @@ def _read(path: Path) -> Config:
     device = table.get("device", next(iter(devices)) if len(devices) == 1 else DEFAULT_DEVICE)
     if not isinstance(device, str):
         raise ConfigError(f"{path}: device = {device!r}: must be the name of a profile, such as {DEFAULT_DEVICE!r}")
-    return Config(str(path), device, devices, train, table.get("threads"))
+    return Config(str(path), device, devices, train, table.get("threads"), hil)
 
 
 def _overridden(config: Config, override: str) -> Config:
@@ -119,6 +120,8 @@ def _overridden(config: Config, override: str) -> Config:
     value = _parsed(text.strip())
     if path[0] == "train" and len(path) > 1:
         return replace(config, train=merged(config.train, _nested(path[1:], value)))
+    if path[0] == "hil" and len(path) > 1:
+        return replace(config, hil=merged(config.hil, _nested(path[1:], value)))
     if path[0] == "devices" and len(path) > 2:
         return replace(config, devices=merged(config.devices, _nested(path[1:], value)))
     if path == ["threads"]:

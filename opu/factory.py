@@ -20,8 +20,8 @@ from opu.sharding import sharded
 from opu.threads import set_num_threads
 from opu.validation import suggestion, validated
 
-OWN_KEYS = ("encoding", "retrieval", "calibration")
-"""Keys of a profile that belong to the OPU, whatever its device."""
+OWN_KEYS = ("encoding", "retrieval", "calibration", "hil")
+"""Keys of a profile that belong to the OPU or its acceptance test, whatever its device."""
 
 
 def open(

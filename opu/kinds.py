@@ -26,6 +26,8 @@ class DeviceKind:
     build: Callable[[Any], Device]
     starter: str = ""
     """Commented TOML lines for `opu init`, the body of one [devices.NAME] table."""
+    emits_light: bool = True
+    """Whether real light comes out; a simulator's False spares it the --allow-laser of `opu hil`."""
 
 
 def kind_names() -> list[str]:

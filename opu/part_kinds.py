@@ -13,6 +13,7 @@ from opu.errors import ConfigError
 from opu.validation import suggestion
 
 Role: TypeAlias = Literal["modulator", "camera", "laser", "power_meter"]
+ROLES: tuple[Role, ...] = ("modulator", "camera", "laser", "power_meter")
 
 
 @dataclass(frozen=True)

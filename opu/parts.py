@@ -33,8 +33,8 @@ class ModulatorSpec:
 
 @dataclass(frozen=True)
 class PartStatus:
-    """What a modulator or camera says of itself now; None means that it cannot tell. `frames`: patterns shown, or frames
-    taken, since the last start()."""
+    """What a modulator or camera says of itself now; None means that it cannot tell. `frames`: patterns begun, or frames
+    taken, since the last start(): with a hardware trigger, the pulses obeyed."""
 
     is_open: bool
     frames: int | None = None
@@ -61,7 +61,7 @@ class Modulator(Protocol):
         ...
 
     def load(self, patterns: NDArray[np.uint8]) -> None:
-        """Put patterns into the panel's memory in place of those there; shows nothing yet."""
+        """Put patterns into the panel's memory in place of those there; shows nothing yet, and keeps no view of them."""
         ...
 
     def show(self, index: int) -> None:
@@ -71,7 +71,8 @@ class Modulator(Protocol):
     def start(self, frame_time_s: float, trigger: Trigger = "software") -> None:
         """Show every loaded pattern once, in order; returns at once.
 
-        software: on its own clock, each for frame_time_s, with a pulse out per pattern. hardware: the next at each pulse in.
+        software: on its own clock, each for frame_time_s, with a pulse out per pattern. hardware: one at each pulse in, the
+        first at the first.
         """
         ...
 
@@ -116,18 +117,23 @@ class CameraSpec:
 
 @dataclass(frozen=True)
 class CameraSettings:
-    """How frames are taken. software: one per trigger() call; hardware: one per pulse on the camera's trigger line."""
+    """How frames are taken. software: one per trigger() call; hardware: one per pulse on the camera's trigger line.
+
+    `frame_time_s` is an answer of configure(): the shortest time from frame to frame, None if the camera cannot tell.
+    """
 
     region: Region
     exposure_s: float
     gain_db: float = 0.0
     trigger: Trigger = "software"
+    frame_time_s: float | None = None
 
 
 @dataclass(frozen=True)
 class CameraFrame:
-    """One frame. `number` is the camera's own count since start(), from 0: a gap is frames lost, a repetition one delivered
-    twice. `complete` False: packets are missing and the pixels are not to be trusted."""
+    """One frame. `number` is the camera's own count of exposures since start(), from 0: a gap is frames lost, a repetition
+    one delivered twice. `complete` False: packets are missing and the pixels are not to be trusted. `pixels` may be the
+    driver's buffer, good until the next grab() or stop(). `timestamp_s`: the camera's own clock, None if it has none."""
 
     number: int
     pixels: NDArray[Any]
@@ -201,7 +207,10 @@ class LaserStatus:
 
 @runtime_checkable
 class Laser(Protocol):
-    """Light on command. open() turns it off first, whatever it finds."""
+    """Light on command. open() turns it off first, whatever it finds, and sets the power that its settings ask for.
+
+    off(), status() and close() may be called from any thread.
+    """
 
     @property
     def spec(self) -> LaserSpec:

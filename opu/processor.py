@@ -19,17 +19,12 @@ from opu.calibration import Calibration
 from opu.calibrator import calibrate
 from opu.device import Acquisition, Device, DeviceSpec, DeviceStatus
 from opu.encodings import BitPlanes, Encoded, Encoding, encoding_from
-from opu.errors import Saturated, TooDark
-from opu.exposure import target_level
 from opu.frames import checked_binary, checked_finite, pack
+from opu.light_check import light_warnings
 from opu.retrieval import Interferometry, Retrieval, default_retrieval, field, retrieval_from
 from opu.threads import run_tasks
 
 BLOCK_BYTES = 32 * 2**20
-SATURATION_WARNING = 0.02
-DARK_WARNING = 0.5
-LIGHT_SAMPLE = 2**16
-"""Readings looked at, about, to judge the light of one call: a fraction of 2 % is then known to 0.06 %."""
 RETRIEVAL_TASK = 2**20
 
 log = logging.getLogger("opu")
@@ -142,7 +137,7 @@ class OPU:
         result = xp.empty((rows.shape[0], self.n_outputs), dtype=getattr(xp, dtype), device=device_of(rows))
         for block in self._blocks(rows.shape[0], frames_per_row=1):
             result[block, :] = self._measured(with_anchor(rows[block, :], self.spec, False))
-        self._warn_of_light(result, xp.any(rows, axis=1), calibration, stacklevel=4)
+        self._warn_of_light(result, xp.any(rows, axis=1), calibration, stacklevel=3)
         return like(result[0, :] if single else result, x)
 
     def linear_transform(self, e: Any) -> Array:
@@ -184,7 +179,7 @@ class OPU:
         if not len(planes[0]):
             result[...] = 0
             return
-        readings = self._readings(*planes, calibration, stacklevel=6)
+        readings = self._readings(*planes, calibration, stacklevel=5)
         reference = calibration.reference_for(anchor.probe.kind)
         surplus = planes[0].sum(axis=1) - planes[1].sum(axis=1)
         offsets = (surplus * reference.dn_per_input).astype(np.float32)
@@ -221,7 +216,7 @@ class OPU:
 
     def _field(self, positive: Array, negative: Array, calibration: Calibration) -> Array:
         """Planes bool[n, n_data_inputs] -> their linear field, float32[n, n_linear]."""
-        readings = self._readings(positive, negative, calibration, stacklevel=7)
+        readings = self._readings(positive, negative, calibration, stacklevel=6)
         return field(self.retrieval, readings, positive, negative, calibration, self.spec)
 
     def _readings(self, positive: Array, negative: Array, calibration: Calibration, stacklevel: int) -> Array:
@@ -257,45 +252,8 @@ class OPU:
         return (slice(start, min(start + step, n_rows)) for start in range(0, n_rows, step))
 
     def _warn_of_light(self, readings: Array, lit: Array, calibration: Calibration, stacklevel: int) -> None:
-        """Judge the light by the readings (n, n_outputs) of the frames that are lit."""
-        # Every frame is looked at, at some of its outputs: outputs are alike, frames are not.
-        step = min(-(-readings.size // LIGHT_SAMPLE), max(1, self.n_outputs // 64))
-        top = self.spec.saturation_dn
-        # A quarter of the level exposed for, where that is below 4 DN, as it is with 3 bits or less.
-        margin_dn = min(1.0, target_level(top) * top / 4)
-        limit = calibration.dark_limit(readings.dtype, margin_dn)
-        if isinstance(readings, np.ndarray):
-            from opu.retrieval_kernel import light_counts
-
-            looked, n_saturated, n_dark = light_counts(readings, lit, step, readings.dtype.type(top), limit)
-        else:
-            some = readings[:, ::step][lit]
-            looked, count = int(some.size), namespace(some).count_nonzero
-            n_saturated, n_dark = int(count(some >= top)), int(count(some <= limit[::step]))
-        if not looked:
-            return
-        saturated, dark = n_saturated / looked, n_dark / looked
-        # With few codes the calibrated level itself reaches the last one often.
-        with_reference = 0.0 if calibration.reference is None else calibration.reference.saturated
-        usual = max(calibration.intensity_saturated, with_reference)
-        if saturated > max(SATURATION_WARNING, 2 * usual):
-            self._warn_once(
-                f"{saturated:.1%} of readings are saturated at {self.spec.saturation_dn} DN (speckle at the calibrated "
-                f"level: {usual:.2%}): frames are brighter than the {calibration.fill:.0%} fill calibrated for. "
-                "Call calibrate(fill=...) with the fraction of inputs your data switch on",
-                Saturated,
-                stacklevel,
-            )
-        if dark > DARK_WARNING:
-            self._warn_once(
-                f"{dark:.1%} of readings lie within {margin_dn:.2g} DN of the dark level: frames are darker than the "
-                f"{calibration.fill:.0%} fill calibrated for. Call calibrate(fill=...) with the fraction of inputs your "
-                "data switch on, or raise the laser power",
-                TooDark,
-                stacklevel,
-            )
-
-    def _warn_once(self, message: str, category: type[Warning], stacklevel: int) -> None:
-        if category not in self._warned:
-            self._warned.add(category)
-            warnings.warn(message, category, stacklevel=stacklevel)
+        """Judge the light by the readings (n, n_outputs) of the frames that are lit; each kind of warning is given once."""
+        for message, category in light_warnings(readings, lit, calibration, self.spec.saturation_dn):
+            if category not in self._warned:
+                self._warned.add(category)
+                warnings.warn(message, category, stacklevel=stacklevel)

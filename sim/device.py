@@ -11,12 +11,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.constants import c as speed_of_light
-from scipy.constants import h as planck
 
 from opu.device import Acquisition, DeviceSpec, DeviceStatus, Frames, Readings
 from opu.errors import DeviceClosed, DeviceError, InputError
 from opu.frames import checked_packed, packed_width
+from opu.physical_constants import PLANCK_J_S, SPEED_OF_LIGHT_M_PER_S
 
 from .assembly import assemble
 from .camera_kernel import fast_readings
@@ -235,7 +234,7 @@ class SimulatedDevice:
         """Its square, power * exposure * coupling / (h c / wavelength), is the mean photons of the whole panel on."""
         laser = self.settings.laser
         energy_j = laser.power_w * acquisition.exposure_s * laser.coupling
-        return float(np.sqrt(energy_j * laser.wavelength_m / (planck * speed_of_light)))
+        return float(np.sqrt(energy_j * laser.wavelength_m / (PLANCK_J_S * SPEED_OF_LIGHT_M_PER_S)))
 
     def _split(self, packed: Packed) -> tuple[Packed, NDArray[np.float32]]:
         """Packed frames -> packed data bits, and 1 where the anchor, the last input, is on."""

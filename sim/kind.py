@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from opu.device import Device
 from opu.kinds import DeviceKind
 
-from .device import SimulatedDevice
 from .settings import SimSettings
 
 STARTER = """\
@@ -58,10 +58,19 @@ n_outputs = 2000            # to train: at least the sum of the hidden widths (5
 # duplicated_fraction = 0   # of readings, not noticed
 """
 
+
+def build(settings: SimSettings) -> Device:
+    """The closed device of these settings. The physics is imported here: checking a configuration needs none of it."""
+    from .device import SimulatedDevice
+
+    return SimulatedDevice(settings)
+
+
 KIND = DeviceKind(
     name="sim",
     summary="physical simulator: speckle, micromirrors, camera, drift, reference arm, clock; instant, seeded",
     settings=SimSettings,
-    build=SimulatedDevice,
+    build=build,
     starter=STARTER,
+    emits_light=False,
 )

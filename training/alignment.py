@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from opu.arrays import Array, taken
+from opu.errors import AlignmentWarning
 
 from .backprop import Backprop
 from .batch import Batch
@@ -17,7 +20,13 @@ from .loss import Loss, loss_on_rows, softmax_cross_entropy
 from .method import Method
 from .network import Gradients, Network
 
+if TYPE_CHECKING:
+    from .record import EpochRecord
+
 Angles = tuple[float | None, ...]
+UNALIGNED_DEG = 86.0
+UNALIGNED_TIMES = 3
+ALIGNED_BY_STEP = 250
 
 
 @dataclass(frozen=True)
@@ -69,6 +78,33 @@ def _matrices(gradients: Gradients, network: Network, block: int) -> NDArray[np.
         return None
     row: NDArray[np.float64] = np.concatenate([taken(part).ravel() for part in parts])[None].astype(np.float64)
     return row
+
+
+def warn_if_unaligned(method: Method, records: Sequence[EpochRecord], n_steps: int) -> bool:
+    """Give an AlignmentWarning, and return True, when the last hidden block's angles stay near 90 degrees.
+
+    That is: in the last three epochs measured, each sample's angle is above 86 degrees on average, and the batch gradient
+    has no steady part along the true one (mean cosine below 0.05 or two standard errors): noise hides an alignment from
+    samples long before it does from batches. records: of all epochs so far, after n_steps updates. Only feedback is
+    expected to align: for other rules an angle near 90 degrees need not mean failure.
+    """
+    ends = [(r.sample_angle_deg[-1], r.batch_angle_deg[-1]) for r in records if r.batch_angle_deg]
+    last = [(s, b) for s, b in ends if s is not None and b is not None][-UNALIGNED_TIMES:]
+    if method.name not in ("fa", "dfa") or n_steps < ALIGNED_BY_STEP or len(last) < UNALIGNED_TIMES:
+        return False
+    cosines = np.cos(np.radians([b for _, b in last]))
+    steady = float(cosines.mean()) > max(0.05, 2 * float(cosines.std(ddof=1)) / np.sqrt(len(last)))
+    if steady or min(s for s, _ in last) <= UNALIGNED_DEG:
+        return False
+    warnings.warn(
+        f"after {records[-1].epoch} epochs the signals of the last hidden layer are {last[-1][0]:.1f} degrees from the true "
+        f"gradient, and above {UNALIGNED_DEG:g} nothing is learned there: check that the feedback is the same projection every "
+        "time, that its signal stands out of its noise (calibration report), and that the error's rows keep their order; "
+        "raise the encoding's threshold where it is under the untrained error",
+        AlignmentWarning,
+        stacklevel=4,
+    )
+    return True
 
 
 def mean_angle_deg(a: Array, b: Array) -> float | None:

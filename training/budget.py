@@ -26,7 +26,7 @@ from .budget_bench import Bench, Overrides
 from .budget_cliff import Cliff, find_cliffs
 from .budget_points import PointResult, Task, finished, measured_snr, open_source, point_key, run_points
 from .feedback import OpticalFeedback
-from .session import _opener as opener
+from .session import opener
 from .settings import ResolvedSettings
 
 FORMAT = "openopu-budget-1"
@@ -173,7 +173,7 @@ def budget(
             ]
     arms = [arm_named(name) for name in CONTROLS] if controls else []
     for arm in arms:
-        plain = settings.model_copy(update={"method": arm.method})
+        plain = settings.model_copy(update={"method": arm.method, "pipeline": 0})
         tasks += [
             _task("control", arm.name, arm.name, plain, seed, train_size, config, None) for seed in range(n_seeds)
         ]

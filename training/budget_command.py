@@ -22,8 +22,8 @@ from .budget_points import PointResult
 from .budget_report import budget_table, save_budget
 from .display import results
 from .folder import make_folder, write_config
-from .report import seconds_text
-from .session import _settings as settings_from
+from .session import settings_from
+from .units import seconds_text
 
 PLAN = "plan.json"
 DEFAULT_SEEDS = 3

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-import multiprocessing
-import os
-import signal
-import threading
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor, as_completed
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
+from concurrent.futures import BrokenExecutor, Executor, as_completed
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, fields, replace
 from functools import lru_cache
 from hashlib import sha256
-from multiprocessing import connection
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +19,9 @@ import numpy as np
 from opu.config import Config
 from opu.errors import ConfigError, OPUError
 from opu.files import write_atomic
-from opu.threads import get_num_threads
 
 from .alignment import mean_or_none
+from .budget_workers import lent_workers, own_workers
 from .data import Dataset, load
 from .feedback import Feedback, OpticalFeedback
 from .graph_data import load_cora
@@ -35,12 +30,11 @@ from .methods import make_method, make_network
 from .optimiser import make_optimiser
 from .result import chosen_epoch
 from .sample import Source
-from .session import _opener as opener
+from .session import opener
 from .settings import ResolvedSettings
 from .trainer import Plan, fit
 
 SNR_ROWS = 256
-BLAS_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 
 @dataclass(frozen=True)
@@ -129,15 +123,6 @@ def _trained(task: Task) -> PointResult:
     settings = task.settings
     dataset = open_source(settings, task.train_size)
     network = make_network(settings, dataset)
-    plan = Plan(
-        settings.epochs,
-        settings.batch_size,
-        settings.seed,
-        settings.learning_rate,
-        settings.schedule,
-        settings.final_lr_fraction,
-        settings.loss,
-    )
     with ExitStack() as stack:
         opu, snr, joules_before = None, None, 0.0
         if settings.optical:
@@ -149,7 +134,7 @@ def _trained(task: Task) -> PointResult:
         optimiser = make_optimiser(
             settings.optimiser, trainable(network, method), settings.momentum, settings.weight_decay
         )
-        history = fit(network, method, optimiser, dataset, plan)
+        history = fit(network, method, optimiser, dataset, Plan.of(settings))
         joules = 0.0 if opu is None else opu.status().device_joules - joules_before
     last = history[-1]
     return _point(
@@ -240,7 +225,7 @@ def run_points(
         for task in missing:
             keep(task, train_point(task))
         return results
-    with _pool(min(workers, len(missing))) if executor is None else _lent(executor) as (pool, threads):
+    with own_workers(min(workers, len(missing))) if executor is None else lent_workers(executor) as (pool, threads):
         futures = {}
         for task in missing:
             given = task if threads is None else replace(task, config=replace(task.config, threads=threads))
@@ -257,46 +242,3 @@ def run_points(
             for future in futures:
                 future.cancel()
     return results
-
-
-@contextmanager
-def _lent(executor: Executor) -> Iterator[tuple[Executor, int | None]]:
-    yield executor, None
-
-
-@contextmanager
-def _pool(workers: int) -> Iterator[tuple[Executor, int]]:
-    """Fresh processes that share the cores, and are ended with what they do when this one is interrupted."""
-    threads = max(1, get_num_threads() // workers)
-    before = {name: os.environ.get(name) for name in BLAS_VARIABLES}
-    others = set(multiprocessing.active_children())
-    # A new process reads these when it loads NumPy; set later they do nothing.
-    os.environ.update(dict.fromkeys(BLAS_VARIABLES, str(threads)))
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _begin_worker)
-    try:
-        yield pool, threads
-    except BaseException:
-        pool.shutdown(wait=False, cancel_futures=True)
-        for process in set(multiprocessing.active_children()) - others:
-            process.terminate()
-        raise
-    finally:
-        pool.shutdown()
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
-
-
-def _begin_worker() -> None:
-    """Leave Ctrl-C to the parent, and go when it goes, however it goes."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        threading.Thread(target=_follow, args=(parent.sentinel,), daemon=True).start()
-
-
-def _follow(sentinel: int) -> None:
-    connection.wait([sentinel])
-    os._exit(1)

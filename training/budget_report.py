@@ -13,8 +13,8 @@ from rich.table import Table
 from .arms import arm_named
 from .budget import Budget, BudgetRow, SweepResult
 from .budget_cliff import definition
-from .plots import _INK, _figure, _write
-from .report import _angle, seconds_text
+from .drawing import INK, new_figure, write_figure
+from .units import angle_text, joules_text, seconds_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -35,7 +35,7 @@ def budget_table(budget: Budget) -> Table:
         box=SIMPLE_HEAD,
     )
     table.add_column("", no_wrap=True)
-    for heading in ("accuracy %", "angle", "SNR", "frames", "device"):
+    for heading in ("accuracy %", "angle", "SNR", "frames", "device", "energy"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("note", overflow="fold")
     for swept in budget.sweeps:
@@ -50,7 +50,7 @@ def budget_table(budget: Budget) -> Table:
 
 def save_budget(budget: Budget, path: Path) -> None:
     """Write one panel per sweep: each seed a dot, means joined, controls as lines, cliffs shaded. OPUError, OSError."""
-    figure = _figure(max(7.0, 5.2 * len(budget.sweeps)), 4.8)
+    figure = new_figure(max(7.0, 5.2 * len(budget.sweeps)), 4.8)
     panels = figure.subplots(1, len(budget.sweeps), sharey=True, squeeze=False)[0]
     seeds = f"{budget.n_seeds} seed{'s' if budget.n_seeds > 1 else ''}"
     figure.suptitle(f"Accuracy of optical DFA by physical parameter: {budget.dataset}, {seeds}", fontsize=13)
@@ -63,8 +63,8 @@ def save_budget(budget: Budget, path: Path) -> None:
     panels[0].set_ylabel("test accuracy (%)")
     panels[0].legend(loc="best", framealpha=0.8, edgecolor="none", fontsize=9)
     caption = fill(definition(budget.floor, budget.floor_name), round(14 * figure.get_figwidth()))
-    figure.supxlabel(caption, fontsize=8, color=_INK)
-    _write(figure, path)
+    figure.supxlabel(caption, fontsize=8, color=INK)
+    write_figure(figure, path)
 
 
 def _panel(axes: Axes, swept: SweepResult, budget: Budget) -> None:
@@ -115,10 +115,11 @@ def _add(table: Table, name: str, row: BudgetRow, note: str) -> None:
     table.add_row(
         name,
         "–" if row.mean is None else f"{100 * row.mean:.2f}{spread}",
-        _angle(row.mean_of("batch_angle_deg")),
+        angle_text(row.mean_of("batch_angle_deg")),
         "–" if snr is None else f"{snr:.3g}",
         f"{frames:,.0f}" if frames else "–",
         seconds_text(seconds) if frames and seconds is not None else "–",
+        joules_text(row.mean_of("device_joules") or 0.0),
         "; ".join(part for part in (note, *sorted(warned), failed) if part),
     )
 

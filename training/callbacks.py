@@ -19,6 +19,12 @@ if TYPE_CHECKING:
     from .result import RunResult
     from .run import RunStart
 
+ADAPTERS = {
+    "tensorboard": "opu.training.callbacks:TensorBoardCallback",
+    "mlflow": "opu.training.callbacks:MLflowCallback",
+}
+"""Short names of what needs no module of one's own."""
+
 RunStatus = Literal["running", "done", "interrupted", "failed"]
 
 
@@ -185,13 +191,16 @@ def epoch_metrics(record: EpochRecord) -> dict[str, float]:
 
 
 def load_callback(name: str) -> Callback:
-    """Return what the factory 'module:factory' makes, called without arguments; the current folder is looked in, too.
+    """Return the adapter 'tensorboard' or 'mlflow', or what the factory 'module:factory' makes, called without arguments.
 
+    Modules of the current folder are found, too.
     Raises ConfigError naming what is wrong: the name, the module, the factory, or what it made.
     """
-    module_name, _, factory_name = name.partition(":")
+    module_name, _, factory_name = ADAPTERS.get(name, name).partition(":")
     if not module_name or not factory_name:
-        raise ConfigError(f"callback '{name}': give module:factory, such as opu.training.callbacks:TensorBoardCallback")
+        raise ConfigError(
+            f"callback '{name}': give {', '.join(ADAPTERS)} or module:factory, such as my_module:MyCallback"
+        )
     here = os.getcwd()
     added = here not in sys.path
     if added:

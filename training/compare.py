@@ -15,9 +15,10 @@ from opu.files import write_atomic
 
 from .alignment import mean_or_none
 from .arms import ARMS, Arm
+from .callbacks import Callback
+from .compare_plot import save_comparison
 from .folder import make_folder, write_config
-from .plots import save_comparison
-from .result import RunResult
+from .result import RunResult, epoch_seconds
 from .run import OpenOPU, RunStart, run_training
 from .settings import TrainSettings
 from .trainer import OnBatch, OnEpoch
@@ -52,8 +53,8 @@ class CompareRow:
 
     @property
     def epoch_seconds(self) -> float:
-        """Mean wall time of an epoch's training, in seconds."""
-        return float(np.mean([r.train_seconds / r.epochs for r in self.results]))
+        """Median wall time of an epoch's training, in seconds: kernels compile in the first."""
+        return epoch_seconds(self.results)
 
     @property
     def stored_bytes(self) -> int | None:
@@ -69,6 +70,11 @@ class CompareRow:
     def device_seconds(self) -> float:
         """Mean device time, in seconds."""
         return float(np.mean([r.device_seconds for r in self.results]))
+
+    @property
+    def device_joules(self) -> float:
+        """Mean energy of the device, in joules."""
+        return float(np.mean([r.device_joules for r in self.results]))
 
     @property
     def sample_angle_deg(self) -> float | None:
@@ -92,6 +98,7 @@ class CompareRow:
             "stored_bytes": self.stored_bytes,
             "frames": self.frames,
             "device_seconds": self.device_seconds,
+            "device_joules": self.device_joules,
             "sample_angle_deg": self.sample_angle_deg,
             "batch_angle_deg": self.batch_angle_deg,
             "runs": [r.as_json() for r in self.results],
@@ -118,6 +125,7 @@ def compare(
     on_start: Callable[[RunStart], None] | None = None,
     on_batch: OnBatch | None = None,
     on_epoch: OnEpoch | None = None,
+    callbacks: Sequence[Callback] = (),
 ) -> Comparison:
     """Train every arm with every seed and write the comparison; settings' method, feedback and seed are replaced.
 
@@ -137,6 +145,7 @@ def compare(
                 on_run(arm, seed)
             chosen = base.model_dump() | {"method": arm.method, "seed": seed, "out": folder}
             chosen["feedback"] = arm.feedback or base.feedback
+            chosen["pipeline"] = base.pipeline if arm.method == "dfa" else 0
             optical = arm.feedback == "optical"
             result = run_training(
                 TrainSettings(**chosen),
@@ -146,6 +155,7 @@ def compare(
                 on_start=on_start,
                 on_batch=on_batch,
                 on_epoch=on_epoch,
+                callbacks=callbacks,
             )
             results[arm.name].append(result)
     rows = tuple(CompareRow(arm, tuple(results[arm.name])) for arm in arms)

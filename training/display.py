@@ -11,8 +11,8 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 
 from .arms import Arm, arm_of
 from .record import EpochRecord
-from .report import seconds_text
 from .run import RunStart
+from .units import seconds_text
 
 # Tables are 100 wide even where nobody looks (a pipe, a log): cut cells are worse than long lines.
 results = Console(highlight=False, width=max(100, Console().width))

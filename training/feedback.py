@@ -13,6 +13,7 @@ from opu.calibration import Calibration
 from opu.device import DeviceStatus
 from opu.encodings import Encoding, Ternary
 from opu.errors import InputError, TooDark
+from opu.spread import spread
 
 from .progress import Place
 from .streams import stream
@@ -79,12 +80,12 @@ class LinearOPU(Protocol):
         ...
 
     @property
-    def n_outputs(self) -> int:
-        """Outputs of one projection."""
+    def n_linear(self) -> int:
+        """Width of one projection."""
         ...
 
     def linear_transform(self, x: Array, /) -> Array:
-        """Project x (B, n_inputs) to (B, n_outputs) by an i.i.d. Gaussian matrix."""
+        """Project x (B, n_inputs) to (B, n_linear) by an i.i.d. Gaussian matrix."""
         ...
 
     def status(self) -> DeviceStatus:
@@ -137,9 +138,9 @@ class OpticalFeedback:
                 f"OPU has {opu.n_inputs} inputs, feedback needs {n_errors} (one per class): "
                 f"open it with n_inputs={n_errors} or more"
             )
-        if opu.n_outputs < width:
+        if opu.n_linear < width:
             raise InputError(
-                f"OPU has {opu.n_outputs} outputs, feedback needs {width} (the sum of the hidden widths): "
+                f"OPU projects to {opu.n_linear} outputs, feedback needs {width} (the sum of the hidden widths): "
                 f"open it with n_outputs={width} or more, or train smaller hidden layers"
             )
         self.n_errors, self.width = n_errors, width
@@ -186,11 +187,8 @@ class OpticalFeedback:
 
     def project(self, error: Array) -> Array:
         """Project errors (B, n_errors) to float32 (B, width)."""
-        copies, rest = divmod(self._opu.n_inputs, self.n_errors)
         xp = namespace(error)
-        shown = xp.astype(xp.repeat(error, copies, axis=1), xp.float32, copy=False)
-        if rest:
-            shown = xp.concat([shown, xp.zeros((len(shown), rest), dtype=xp.float32)], axis=1)
+        shown, copies = spread(xp.astype(error, xp.float32, copy=False), self._opu.n_inputs)
         projected = self._opu.linear_transform(shown)[:, : self.width]
         return projected / float(np.float32(np.sqrt(copies)))
 

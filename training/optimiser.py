@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Protocol
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from opu.arrays import Array, namespace
@@ -77,6 +76,8 @@ class Adam:
             v += g * g * (1 - beta2)
             p -= m / (xp.sqrt(v) / root + self._epsilon) * scale
             return
+        from .adam_kernel import adam_step  # compiled, so a configuration can be checked without it
+
         factors = tuple(p.dtype.type(f) for f in (beta1, 1 - beta1, beta2, 1 - beta2, root, self._epsilon, scale))
         flat = [array.reshape(-1) for array in (p, m, v, g.astype(p.dtype, copy=False))]
         if p.size < _SHARED_SIZE:
@@ -153,14 +154,3 @@ def _whole(parameter: Array) -> Array:
             "in place: pass a C-contiguous array (np.ascontiguousarray makes one)"
         )
     return parameter
-
-
-# One pass, for NumPy's dozen would be bound by memory; no fused multiply-add: every operation rounds as NumPy's does.
-@njit(nogil=True, cache=True, error_model="numpy")  # type: ignore[untyped-decorator]
-def adam_step(p: Any, m: Any, v: Any, g: Any, factors: Any) -> None:
-    """One step for flat arrays; factors: beta1, 1 - beta1, beta2, 1 - beta2, sqrt(1 - beta2^t), epsilon, lr / (1 - beta1^t)."""
-    beta1, rest1, beta2, rest2, root, epsilon, scale = factors
-    for i in range(p.size):
-        m[i] = m[i] * beta1 + g[i] * rest1
-        v[i] = v[i] * beta2 + g[i] * g[i] * rest2
-        p[i] -= m[i] / (np.sqrt(v[i]) / root + epsilon) * scale

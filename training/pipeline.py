@@ -95,10 +95,10 @@ class Ahead:
         self._asked.popleft()
 
     def place(self) -> Place | None:
-        """Where the device stood when it began with the oldest projection that is not done, or stands now."""
-        if self._asked and self._asked[0].started_at is not None:
-            return self._asked[0].started_at
-        return self._by_worker(lambda: place_of(self._feedback))
+        """Where the device stood when it began with the oldest projection that is not done, or stands now; waits for it."""
+        now = self._by_worker(lambda: place_of(self._feedback))
+        started = self._asked[0].started_at if self._asked else None
+        return now if started is None else started
 
     def go_to(self, place: Place) -> None:
         """Put the device there, where it can be put."""

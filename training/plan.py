@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from .loss import LossName
 from .schedule import ScheduleName
+from .settings import ResolvedSettings
 
 
 @dataclass(frozen=True)
@@ -24,3 +25,17 @@ class Plan:
     final_lr_fraction: float = 0.13
     loss: LossName = "cross-entropy"
     pipeline: int = 0
+
+    @classmethod
+    def of(cls, settings: ResolvedSettings) -> Plan:
+        """Return the plan that the settings of a run describe."""
+        return cls(
+            settings.epochs,
+            settings.batch_size,
+            settings.seed,
+            settings.learning_rate,
+            settings.schedule,
+            settings.final_lr_fraction,
+            settings.loss,
+            settings.pipeline,
+        )

@@ -14,9 +14,13 @@ from opu.arrays import Array
 from opu.errors import InputError
 
 from .optimiser import Optimiser, State
+from .waiting import Waiting
 
 PROGRESS = "progress"
 """Name, among the optimiser's arrays of a checkpoint, under which it is stored as JSON in bytes."""
+
+AHEAD = "ahead/"
+"""How the names of the arrays of a forward pass ahead of its update begin, beside it."""
 
 POINTS = 1000
 """About how many losses are kept of a run, whatever its length."""
@@ -116,7 +120,8 @@ class Progress:
     """Where a run stands between two updates.
 
     place: of the device then; begun: of the device when the run began (None: nothing has been shown yet). drifts: whether
-    the medium was found to drift too fast, and is watched no more.
+    the medium was found to drift too fast, and is watched no more. waiting: of a pipeline, the forward pass of the next
+    update, made by weights that lack the last one.
     """
 
     partial: Partial = field(default_factory=Partial)
@@ -124,10 +129,13 @@ class Progress:
     begun: Place | None = None
     drifts: bool = False
     log: StepLog = field(default_factory=StepLog)
+    waiting: Waiting | None = field(default=None, compare=False, repr=False)
 
     def array(self) -> NDArray[np.uint8]:
-        """Return it as bytes of JSON, uint8[n]; floats come back exactly."""
-        return np.frombuffer(json.dumps(asdict(self), allow_nan=False).encode(), np.uint8)
+        """Return all but the arrays as bytes of JSON, uint8[n]; floats come back exactly."""
+        table = asdict(replace(self, waiting=None))
+        del table["waiting"]
+        return np.frombuffer(json.dumps(table, allow_nan=False).encode(), np.uint8)
 
     @classmethod
     def from_array(cls, stored: NDArray[Any]) -> Progress:
@@ -159,7 +167,12 @@ class WithProgress:
 
     def state(self) -> State:
         """The optimiser's arrays and the progress."""
-        return {**self.optimiser.state(), PROGRESS: self.progress.array()}
+        waiting = self.progress.waiting or {}
+        return {
+            **self.optimiser.state(),
+            PROGRESS: self.progress.array(),
+            **{AHEAD + name: array for name, array in waiting.items()},
+        }
 
     def load_state(self, state: Mapping[str, NDArray[Any]]) -> None:
         """As the optimiser does."""
@@ -169,7 +182,11 @@ class WithProgress:
 def progress_in(arrays: Mapping[str, NDArray[Any]]) -> Progress | None:
     """Return the progress among a checkpoint's arrays, None in files of before there was any. Raises InputError."""
     stored = arrays.get(f"optimiser/{PROGRESS}")
-    return None if stored is None else Progress.from_array(stored)
+    if stored is None:
+        return None
+    prefix = f"optimiser/{AHEAD}"
+    waiting = {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+    return replace(Progress.from_array(stored), waiting=waiting or None)
 
 
 def _place(table: Mapping[str, Any] | None) -> Place | None:

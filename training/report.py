@@ -10,6 +10,7 @@ from rich.table import Table
 from .arms import arm_of
 from .compare import CompareRow
 from .result import RunResult
+from .units import angle_text, joules_text, seconds_text
 
 
 def training_table(result: RunResult) -> Table:
@@ -21,11 +22,12 @@ def training_table(result: RunResult) -> Table:
     if result.device is not None:
         table.add_row("device", result.device)
     table.add_row("[bold]test accuracy", f"[bold]{100 * result.test_accuracy:.2f} %")
-    table.add_row("angle to gradient, per sample", _angle(result.sample_angle_deg))
-    table.add_row("angle to gradient, per batch", _angle(result.batch_angle_deg))
+    table.add_row("angle to gradient, per sample", angle_text(result.sample_angle_deg))
+    table.add_row("angle to gradient, per batch", angle_text(result.batch_angle_deg))
     if result.device is not None:
         table.add_row("frames shown", f"{result.frames:,}")
         table.add_row("device time (simulated where the device is)", seconds_text(result.device_seconds))
+        table.add_row("energy the device draws", joules_text(result.device_joules))
     table.add_row("wall time of training", seconds_text(result.train_seconds))
     table.add_row("folder", result.run_dir)
     return table
@@ -37,11 +39,11 @@ def comparison_table(rows: Sequence[CompareRow]) -> Table:
     table = Table(
         title=f"test accuracy, mean of {n_seeds} seed{'' if n_seeds == 1 else 's ± standard deviation'}; costs of one run",
         caption="angles to the gradient: per sample, per batch; kept: of a forward pass, bytes per sample; a sim's device "
-        "time is simulated",
+        "time and energy are simulated",
         box=SIMPLE_HEAD,
     )
     table.add_column("method", no_wrap=True)
-    for heading in ("accuracy %", "s/epoch", "kept", "angles", "frames", "device"):
+    for heading in ("accuracy %", "s/epoch", "kept", "angles", "frames", "device", "energy"):
         table.add_column(heading, justify="right", no_wrap=True)
     for row in rows:
         spread = "" if row.std is None else f" ± {100 * row.std:.2f}"
@@ -50,20 +52,9 @@ def comparison_table(rows: Sequence[CompareRow]) -> Table:
             f"{100 * row.mean:.2f}{spread}",
             f"{row.epoch_seconds:.3g}",
             "–" if row.stored_bytes is None else f"{row.stored_bytes:,}",
-            f"{_angle(row.sample_angle_deg)} {_angle(row.batch_angle_deg)}",
+            f"{angle_text(row.sample_angle_deg)} {angle_text(row.batch_angle_deg)}",
             f"{row.frames:,}" if row.frames else "–",
             seconds_text(row.device_seconds) if row.frames else "–",
+            joules_text(row.device_joules),
         )
     return table
-
-
-def seconds_text(seconds: float) -> str:
-    """Return a duration as people read it: '4.2 s' or '3 min 20 s'."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest:02d} s"
-
-
-def _angle(angle: float | None) -> str:
-    return "–" if angle is None else f"{angle:.1f}°"

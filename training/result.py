@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from .alignment import mean_or_none
@@ -16,10 +17,10 @@ from .settings import ResolvedSettings
 class RunResult:
     """A run in numbers: accuracy as a fraction after the final epoch, times in seconds, angles in degrees.
 
-    `feedback` is None for methods without one, `device` None unless light was used. `train_seconds`, `frames` and
-    `device_seconds` are sums over all epochs; the angles are means over the hidden layers after the last epoch, None
-    where there is no angle. Where the data set has a validation part, `test_accuracy` is that of the epoch that was best
-    on it (the first such). `stored_bytes`: per sample, see `opu.training.method.stored_bytes`.
+    `feedback` is None for methods without one, `device` None unless light was used. `train_seconds`, `frames`,
+    `device_seconds` and `device_joules` are sums over all epochs; the angles are means over the hidden layers after the
+    last epoch, None where there is no angle. Where the data set has a validation part, `test_accuracy` is that of the
+    epoch that was best on it (the first such). `stored_bytes`: per sample, see `opu.training.method.stored_bytes`.
     """
 
     method: str
@@ -37,6 +38,7 @@ class RunResult:
     run_dir: str
     history: tuple[EpochRecord, ...]
     stored_bytes: int | None = None
+    device_joules: float = 0.0
 
     def as_json(self) -> dict[str, Any]:
         """Return the result as JSON-safe values."""
@@ -68,7 +70,13 @@ def summarise(
         run_dir=str(run_dir),
         history=tuple(history),
         stored_bytes=stored_bytes,
+        device_joules=sum(r.device_joules for r in history),
     )
+
+
+def epoch_seconds(results: Sequence[RunResult]) -> float:
+    """Return the median wall time of an epoch's training over all runs, in seconds."""
+    return median(record.seconds for result in results for record in result.history)
 
 
 def chosen_epoch(history: Sequence[EpochRecord]) -> EpochRecord:

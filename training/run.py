@@ -130,7 +130,7 @@ def run_training(
                 method,
                 optimiser,
                 dataset,
-                _plan(chosen),
+                Plan.of(chosen),
                 history=begun.history,
                 progress=progress,
                 on_batch=on_batch,
@@ -146,19 +146,6 @@ def run_training(
     finally:
         told.on_end(RunEnd("done", result))
     return result
-
-
-def _plan(settings: ResolvedSettings) -> Plan:
-    return Plan(
-        settings.epochs,
-        settings.batch_size,
-        settings.seed,
-        settings.learning_rate,
-        settings.schedule,
-        settings.final_lr_fraction,
-        settings.loss,
-        getattr(settings, "pipeline", 0),
-    )
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,9 @@ from .arms import arm_of
 from .display import results
 from .index import Row, RunIndex
 from .index_filter import COLUMNS, Condition, equals, parse_where
-from .report import _angle, seconds_text
+from .run_facts import now_utc
 from .runs_plot import save_runs
+from .units import angle_text, joules_text, seconds_text
 
 DEFAULT_FOLDER = Path("runs")
 _LEFT_OUT = ("method", "feedback", "out", "data")
@@ -105,15 +106,17 @@ def run_compare(
 def runs_table(rows: Sequence[Row]) -> Table:
     """Return one line a run."""
     title = f"{len(rows)} run{'' if len(rows) == 1 else 's'}"
-    table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    for heading in ("id", "started (UTC)", "status", "method", "dataset"):
+    # with every cell at its longest this is 98 wide
+    table = Table(title=title, box=SIMPLE_HEAD, padding=0, pad_edge=False, caption="started: UTC")
+    for heading in ("id", "started", "status", "method", "dataset"):
         table.add_column(heading, no_wrap=True)
-    for heading in ("seed", "ep.", "acc. %", "frames", "device"):
+    for heading in ("seed", "ep.", "acc. %", "frames", "device", "energy"):
         table.add_column(heading, justify="right", no_wrap=True)
+    year = now_utc()[:4]
     for row in rows:
         table.add_row(
             row["id"],
-            (row["started_utc"] or "")[:16].replace("T", " "),
+            _when(row["started_utc"] or "", year),
             row["status"],
             " ".join(part for part in (row["method"], row["feedback"]) if part),
             row["dataset"],
@@ -122,6 +125,7 @@ def runs_table(rows: Sequence[Row]) -> Table:
             _percent(row["accuracy"]),
             f"{row['frames']:,}" if row["frames"] else "–",
             seconds_text(row["device_seconds"]) if row["frames"] else "–",
+            joules_text(row["device_joules"] or 0.0),
         )
     return table
 
@@ -137,13 +141,13 @@ def compare_table(rows: Sequence[Row]) -> Table:
     table.add_row("method", *(_method(row) for row in rows))
     table.add_row("[bold]test accuracy %", *(f"[bold]{_percent(row['accuracy'])}" for row in rows))
     table.add_row("training loss", *("–" if row["loss"] is None else f"{row['loss']:.4g}" for row in rows))
-    table.add_row("angle per sample", *(_angle(row["sample_angle_deg"]) for row in rows))
-    table.add_row("angle per batch", *(_angle(row["batch_angle_deg"]) for row in rows))
+    table.add_row("angle per sample", *(angle_text(row["sample_angle_deg"]) for row in rows))
+    table.add_row("angle per batch", *(angle_text(row["batch_angle_deg"]) for row in rows))
     table.add_row("wall time of training", *(seconds_text(row["seconds"]) for row in rows))
     if any(row["frames"] for row in rows):
         table.add_row("frames shown", *(f"{row['frames']:,}" for row in rows))
         table.add_row("time a real device takes", *(seconds_text(row["device_seconds"]) for row in rows))
-        table.add_row("energy it draws", *(f"{row['device_joules']:.4g} J" for row in rows))
+        table.add_row("energy it draws", *(joules_text(row["device_joules"] or 0.0) for row in rows))
         for name in ("device", "device_model", "device_serial", "medium"):
             if len({row[name] for row in rows}) > 1:
                 table.add_row(name, *(row[name] or "–" for row in rows))
@@ -217,6 +221,11 @@ def _method(row: Row) -> str:
         return arm_of(row["method"], row["feedback"]).label
     except ConfigError:  # of another version
         return str(row["method"])
+
+
+def _when(started_utc: str, year: str) -> str:
+    """'01-31 12:00', or the date alone of another year: a line has no room for both."""
+    return started_utc[5:16].replace("T", " ") if started_utc.startswith(year) else started_utc[:10]
 
 
 def _percent(fraction: float | None) -> str:

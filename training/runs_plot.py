@@ -9,8 +9,8 @@ import numpy as np
 
 from opu.errors import InputError
 
+from .drawing import new_figure, write_figure
 from .index import Curves
-from .plots import _figure, _write
 
 # Okabe & Ito 2008, without the yellow that is faint on white; then again with other lines.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -24,7 +24,7 @@ def save_runs(runs: Sequence[tuple[str, Curves]], path: Path) -> None:
     """
     if not any(curves.get("test_accuracy") for _, curves in runs):
         raise InputError(f"none of {len(runs)} runs has finished an epoch: there is nothing to draw")
-    figure = _figure(13.0, 4.2)
+    figure = new_figure(13.0, 4.2)
     accuracy, loss, angle = figure.subplots(1, 3)
     positive = True
     for number, (label, curves) in enumerate(runs):
@@ -55,7 +55,7 @@ def save_runs(runs: Sequence[tuple[str, Curves]], path: Path) -> None:
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
     figure.legend(loc="outside lower center", ncols=min(3, len(runs)), frameon=False)
-    _write(figure, path)
+    write_figure(figure, path)
 
 
 def _mean_angle(curves: Curves) -> list[tuple[int, float]]:

@@ -31,14 +31,14 @@ def train(
     """One training: progress on standard error, the result on standard output; returns it as JSON values.
 
     options: what was given on the command line, over the file's [train]. resume: a run folder, whose settings must agree.
-    callbacks: factories as 'module:factory', see `opu.training.callbacks`.
+    callbacks: 'tensorboard', 'mlflow' or factories as 'module:factory', see `opu.training.callbacks`.
     """
-    settings = _settings(config, options)
+    settings = settings_from(config, options)
     made = [load_callback(name) for name in callbacks]
     with Display() as display, _told_how_to_resume(display):
         result = run_training(
             settings,
-            _opener(config),
+            opener(config),
             device_name=config.device,
             device_table=config.profile(),
             resume=resume,
@@ -53,20 +53,26 @@ def train(
 
 
 def compare(
-    config: Config, options: Mapping[str, Any], seeds: Sequence[int], methods: str | None = None
+    config: Config,
+    options: Mapping[str, Any],
+    seeds: Sequence[int],
+    methods: str | None = None,
+    callbacks: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Every arm on every seed: progress on standard error, the table on standard output; returns it as JSON values.
 
     methods: names of methods or arms, as 'bp,fa,dfa'; None: backprop, both kinds of DFA, and the last layer alone.
+    callbacks: as for `train`; each is told of every run.
     """
-    settings = _settings(config, options)
+    settings = settings_from(config, options)
     names = None if methods is None else [name.strip() for name in methods.split(",") if name.strip()]
     arms = ARMS if names is None else arms_of(names, settings.feedback)
+    made = [load_callback(name) for name in callbacks]
     with Display(brief=True) as display:
         comparison = run_comparison(
             settings,
             list(seeds),
-            _opener(config),
+            opener(config),
             arms=arms,
             device_name=config.device,
             device_table=config.profile(),
@@ -74,6 +80,7 @@ def compare(
             on_start=display.start,
             on_batch=display.batch,
             on_epoch=display.epoch,
+            callbacks=made,
         )
     results.print(comparison_table(comparison.rows))
     results.print(f"plot: {comparison.folder / 'compare.png'}", soft_wrap=True)
@@ -81,8 +88,8 @@ def compare(
     return {"folder": str(comparison.folder), "seeds": list(seeds), "rows": rows}
 
 
-def _settings(config: Config, options: Mapping[str, Any]) -> TrainSettings:
-    """Training settings and the device's table, both checked before anything runs, whether or not it needs them."""
+def settings_from(config: Config, options: Mapping[str, Any]) -> TrainSettings:
+    """Return the training settings; they and the device's table are checked, whether or not the run needs it."""
     check_profile(
         config, {"n_inputs": 1, "n_outputs": 1}, hints={key: f"train.{key}" for key in TrainSettings.model_fields}
     )
@@ -98,8 +105,8 @@ def _settings(config: Config, options: Mapping[str, Any]) -> TrainSettings:
     return settings
 
 
-def _opener(config: Config) -> OpenOPU:
-    """Sizes and seed fit the network where the profile leaves them open."""
+def opener(config: Config) -> OpenOPU:
+    """Return what opens the chosen device for a run; sizes and seed fit the network where the profile leaves them open."""
 
     def open_opu(settings: ResolvedSettings, n_inputs: int, n_outputs: int) -> OPU:
         wanted = {"n_inputs": n_inputs, "n_outputs": n_outputs, "seed": settings.seed}
@@ -115,5 +122,5 @@ def _told_how_to_resume(display: Display) -> Iterator[None]:
     except (KeyboardInterrupt, DeviceError, OSError) as error:
         if display.run_dir is not None and (display.run_dir / CHECKPOINT).is_file():
             what = "interrupted" if isinstance(error, KeyboardInterrupt) else "stopped by an error"
-            display.say(f"{what}; the last whole epoch is kept: opu train --resume {display.run_dir}")
+            display.say(f"{what}; every whole update is kept: opu train --resume {display.run_dir}")
         raise

@@ -92,6 +92,12 @@ class TrainSettings(BaseModel):
         2.0, gt=0, allow_inf_nan=False, description="Of method dithered: grid of the gradients, in standard deviations."
     )
     slots: int = Field(8, ge=2, le=256, description="Of method slots: fixed random values per weight.")
+    pipeline: int = Field(
+        0,
+        ge=0,
+        le=1,
+        description="Of method dfa: 1 measures a step's projection while the next step's forward pass is computed.",
+    )
     arrays: Literal["numpy", "cupy"] = Field(
         "numpy", description="Where the network is trained: numpy, or cupy on a GPU."
     )
@@ -123,6 +129,9 @@ class TrainSettings(BaseModel):
             raise ValueError(f"batch_size = {self.batch_size}: cora is shown whole at every step, leave batch_size out")
         if self.dataset == "cora" and self.layer_norm:
             raise ValueError("layer_norm is for digits and mnist: leave it out for cora")
+        if self.pipeline and (self.method != "dfa" or self.dataset == "cora"):
+            what = "cora is one step an epoch" if self.dataset == "cora" else f"method {self.method} projects nothing"
+            raise ValueError(f"pipeline = {self.pipeline}: {what}, so there is nothing to overlap; leave pipeline out")
         if self.arrays != "numpy" and (self.dataset == "cora" or self.method == "slots"):
             raise ValueError(f"arrays = {self.arrays!r}: cora and slots are for numpy")
         return self

@@ -22,6 +22,7 @@ from .plan import Plan
 from .progress import Place, Progress, Step, place_of
 from .record import StepRecord
 from .sample import Sample, Source
+from .waiting import Waiting, batch_again, waiting_arrays
 
 OnStep = Callable[[StepRecord], None]
 """Told of an update after it was made."""
@@ -32,10 +33,12 @@ class Standing:
     """Where a training stands: whole updates and what is known of them.
 
     consistent: False while an update is half made, and once training diverged: what stands is then not worth keeping.
+    waiting: of a pipeline, the forward pass of the next update.
     """
 
     told: Progress
     consistent: bool = True
+    waiting: Waiting | None = None
     _steps: list[Step] = field(default_factory=list)
     _place: Place | None = None
 
@@ -51,6 +54,8 @@ class Standing:
                 place=told.place if self._place is None else self._place,
             )
             self._steps, self._place = [], None
+        if self.told.waiting is not self.waiting:
+            self.told = replace(self.told, waiting=self.waiting)
         return self.told
 
     def add(self, step: Step, place: Place | None) -> None:
@@ -93,7 +98,8 @@ def train_epoch(
     replays = ahead is None and place_of(feedback) is not None
     waiting: deque[tuple[int, float, Batch, Sample]] = deque()
 
-    def finish(step: int, value: float, batch: Batch, sample: Sample) -> None:
+    def finish() -> None:
+        step, value, batch, sample = waiting[0]
         gradients = method.gradients(network, batch).parameters
         number = (epoch - 1) * n_steps + step
         standing.consistent = False
@@ -102,6 +108,8 @@ def train_epoch(
             ahead.done()
         place = place_of(feedback) if replays else None
         standing.add(Step(number, value, _n_correct(batch.trace.logits, sample), sample.n_counted), place)
+        waiting.popleft()
+        standing.waiting = waiting_arrays(*waiting[0][1:3]) if waiting else None
         standing.consistent = True
         if on_step is not None:
             on_step(StepRecord(epoch, step, n_steps, number, value, rate))
@@ -110,7 +118,10 @@ def train_epoch(
         if step <= done:
             continue
         moment = Moment(plan.seed, (epoch - 1) * n_steps + step)
-        value, batch = _forward(network, loss, sample, moment)
+        if step == done + 1 and standing.waiting is not None:
+            value, batch = batch_again(standing.waiting, network, sample, moment, loss)
+        else:
+            value, batch = _forward(network, loss, sample, moment)
         if not np.isfinite(value):
             standing.consistent = False
             raise _diverged(f"loss is {value}", epoch, step, n_steps, rate)
@@ -119,9 +130,11 @@ def train_epoch(
         waiting.append((step, value, batch, sample))
         del batch  # its arrays are needed for the next one
         if len(waiting) > depth:
-            finish(*waiting.popleft())
+            finish()
+        elif len(waiting) == 1:
+            standing.waiting = waiting_arrays(*waiting[0][1:3])
     while waiting:
-        finish(*waiting.popleft())
+        finish()
     if not all(bool(namespace(p).all(namespace(p).isfinite(p))) for p in network.parameters):
         standing.consistent = False  # the last update has no loss to show it
         raise _diverged("a weight is not finite", epoch, n_steps, n_steps, rate)

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from opu.arrays import Array, namespace
-from opu.errors import AlignmentWarning
 
-from .alignment import Alignment, measure_alignment
+from .alignment import Alignment, measure_alignment, warn_if_unaligned
 from .drift import DriftWatch
 from .feedback import Feedback
 from .layer import Moment
@@ -34,8 +32,6 @@ OnBatch = Callable[[int, int, int], None]
 OnEpoch = Callable[[EpochRecord], None]
 OnSave = Callable[[Sequence[EpochRecord], Progress], None]
 PROBE_SIZE = 256
-UNALIGNED_DEG = 88.0
-ALIGNED_BY_EPOCH, ALIGNED_BY_STEP = 3, 50
 SAVE_EVERY_S = 300.0
 """Wall time after which an epoch is saved in its middle, so that a kill costs no more."""
 
@@ -60,7 +56,7 @@ def fit(
     optimiser: over `trainable(network, method)`. Batches are a permutation of (seed, epoch), the last one may be shorter.
     progress: what on_save was given when network and optimiser were as they are now, to go on as if nothing had happened.
     on_batch(epoch, step, n_steps) and on_step(record) follow each update, on_epoch(record) each epoch; on_save(records,
-    progress) comes before on_epoch, every five minutes (not with a pipeline), and before an error or an interrupt leaves.
+    progress) comes before on_epoch, every five minutes, and before an error or an interrupt leaves.
     Warns (AlignmentWarning, DriftWarning) when feedback teaches nothing or light forgets too fast. Raises InputError or
     ConfigError when the method cannot train the network so, OPUError when the loss or a weight stops being finite.
     """
@@ -115,6 +111,7 @@ class _Loop:
         plan = self.plan
         self.records, first = records, len(records) + 1
         self.standing.told = Progress(log=StepLog.of(plan.epochs * self.n_steps)) if progress is None else progress
+        self.standing.waiting = self.standing.told.waiting
         feedback, place = self.feedback, self.standing.now.place
         if place is not None and isinstance(feedback, Replays):
             feedback.go_to(place)
@@ -133,20 +130,17 @@ class _Loop:
                 self._stands(begun=place_of(feedback))
                 drift = DriftWatch(feedback)
         for epoch in range(first, plan.epochs + 1):
-            record, angles = self._epoch(epoch, before, drift, (epoch - drift_from) * self.n_steps)
+            record = self._epoch(epoch, before, drift, (epoch - drift_from) * self.n_steps)
             before = self._spent()
             records.append(record)
             self._stands(partial=Partial(), place=place_of(feedback))
             self._save()
-            if not warned and epoch >= ALIGNED_BY_EPOCH and epoch * self.n_steps >= ALIGNED_BY_STEP:
-                warned = _warn_if_unaligned(self.method, angles, epoch)
+            warned = warned or warn_if_unaligned(self.method, records, epoch * self.n_steps)
             if self.on_epoch is not None:
                 self.on_epoch(record)
         return records
 
-    def _epoch(
-        self, epoch: int, before: _Spent, drift: DriftWatch | None, drift_steps: int
-    ) -> tuple[EpochRecord, Alignment]:
+    def _epoch(self, epoch: int, before: _Spent, drift: DriftWatch | None, drift_steps: int) -> EpochRecord:
         plan, dataset, standing = self.plan, self.dataset, self.standing
         rate = learning_rate(plan.schedule, plan.learning_rate, plan.final_lr_fraction, epoch, plan.epochs)
         started, trained = self.clock(), False
@@ -179,7 +173,7 @@ class _Loop:
             self._rescue(error, before, None if trained else started)
             raise
         done = self._with_costs(before)
-        record = EpochRecord(
+        return EpochRecord(
             epoch=epoch,
             train_loss=done.loss_sum / done.seen,
             train_accuracy=done.correct / done.seen,
@@ -193,7 +187,6 @@ class _Loop:
             validation_accuracy=accuracies.get("validation"),
             device_joules=done.device_joules,
         )
-        return record, angles
 
     def _angles(self, epoch: int, drift: DriftWatch | None, drift_steps: int) -> Alignment:
         plan, unknown = self.plan, (None,) * len(self.network.hidden)
@@ -219,8 +212,9 @@ class _Loop:
             self.on_batch(record.epoch, record.step, record.n_steps)
         if self.on_step is not None:
             self.on_step(record)
-        # Behind a pipeline the middle of an epoch does not stand on whole updates: the next one is under way.
-        if self.on_save is not None and self.ahead is None and time.monotonic() - self.saved_at > SAVE_EVERY_S:
+        if self.on_save is not None and time.monotonic() - self.saved_at > SAVE_EVERY_S:
+            if self.ahead is not None:
+                self._stands(place=self.ahead.place())
             self._save(self._with_costs(before, started))
 
     def _rescue(self, error: BaseException, before: _Spent, started: float | None) -> None:
@@ -259,19 +253,3 @@ class _Loop:
 
     def _stands(self, **changes: object) -> None:
         self.standing.told = replace(self.standing.now, **changes)  # type: ignore[arg-type]
-
-
-def _warn_if_unaligned(method: Method, angles: Alignment, epoch: int) -> bool:
-    """Only feedback is expected to align; for other rules an angle near 90 degrees need not mean failure."""
-    last = angles.batch_angle_deg[-1] if angles.batch_angle_deg else None
-    if method.name not in ("fa", "dfa") or last is None or last <= UNALIGNED_DEG:
-        return False
-    warnings.warn(
-        f"after {epoch} epochs the batch gradient of the last hidden layer is {last:.1f} degrees from the true one, and above "
-        f"{UNALIGNED_DEG:g} nothing is learned there: check that the feedback is the same projection every time, that its "
-        "signal stands out of its noise (calibration report), and that the error's rows keep their order; raise the "
-        "encoding's threshold where it is under the untrained error",
-        AlignmentWarning,
-        stacklevel=4,
-    )
-    return True

@@ -134,7 +134,7 @@ def characterize(
     bench = Bench(device, choose_outputs(spec), seed, quick)
     before, on_step = opu.status(), on_step or _silent
     on_step("exposure")
-    acquisition = _exposure(bench)
+    acquisition = working_exposure(bench)
     on_step("bad outputs")
     bad = find_bad_outputs(bench, acquisition)
     bench = bench.without(bad.all)
@@ -191,7 +191,7 @@ def _silent(step: str) -> None:
     del step
 
 
-def _exposure(bench: Bench) -> Acquisition:
+def working_exposure(bench: Bench) -> Acquisition:
     """Mean level 1/8 of the range with half of the data inputs on; CalibrationError if there is hardly any light."""
     spec = bench.spec
     frames = bench.frames(bench.patterns(max(8, -(-4096 // spec.n_outputs)), purpose=0))

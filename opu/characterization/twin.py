@@ -11,11 +11,10 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel
-from scipy.constants import c as speed_of_light
-from scipy.constants import h as planck
 
 from opu.errors import ConfigError, InputError
 from opu.kinds import load_kind
+from opu.physical_constants import PLANCK_J_S, SPEED_OF_LIGHT_M_PER_S
 from opu.validation import validated
 
 from .quantity import Quantity
@@ -135,7 +134,7 @@ def _optics(figures: Mapping[str, Any], spec: Mapping[str, Any], gain: Quantity)
         amplitude = leak**0.5
         lit = share * (1 - amplitude) ** 2 + 2 * share * amplitude * (1 - amplitude) + leak
         electrons_per_s = data.value / lit / gain.value
-        photon_j = planck * speed_of_light / ASSUMED_WAVELENGTH_M
+        photon_j = PLANCK_J_S * SPEED_OF_LIGHT_M_PER_S / ASSUMED_WAVELENGTH_M
         coupling = electrons_per_s / ASSUMED_QUANTUM_EFFICIENCY * photon_j / ASSUMED_POWER_W
         keys += [
             Key("laser", "power_w", ASSUMED_POWER_W, "assumed; only its product with the coupling counts"),

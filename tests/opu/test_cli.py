@@ -1,4 +1,4 @@
-"""The command line as people use it: in a process of its own."""
+"""The command line as people use it: in a process of its own where that matters, else through its `main`."""
 
 import json
 import os
@@ -6,13 +6,16 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
 
 import pytest
 
+from opu.cli import main
 
-def opu(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    env = {key: value for key, value in os.environ.items() if not key.startswith("OPU_")} | environment
+
+def opu(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    env = {key: value for key, value in os.environ.items() if not key.startswith("OPU_")}
     return subprocess.run(
         [sys.executable, "-m", "opu", *arguments],
         cwd=cwd,
@@ -22,6 +25,24 @@ def opu(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedP
         timeout=120,
         check=False,
     )
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch, capsys):
+    """Runs a command in this process and in `tmp_path`; returns exit status, standard output and standard error."""
+    monkeypatch.chdir(tmp_path)
+    for name in [key for key in os.environ if key.startswith("OPU_")]:
+        monkeypatch.delenv(name)
+
+    def run(*arguments):
+        capsys.readouterr()
+        monkeypatch.setattr(sys, "argv", ["opu", *arguments])
+        # main() decides how warnings are shown, for as long as the process lives.
+        with warnings.catch_warnings(), pytest.raises(SystemExit) as left:
+            main()
+        return left.value.code, *capsys.readouterr()
+
+    return run
 
 
 QUICK = ("--epochs", "2", "--hidden", "32,32")
@@ -43,55 +64,56 @@ def test_training_prints_a_table_and_one_json_object(tmp_path):
     assert "epoch   2" in done.stderr
 
 
-def test_the_config_of_a_run_runs_again(tmp_path):
-    first = opu("train", *QUICK, "--set", "preset=ideal", "--set", "train.batch_size=64", "--json", cwd=tmp_path)
-    one = json.loads(first.stdout.splitlines()[-1])
-    second = opu("train", "--config", str(Path(one["run_dir"]) / "config.toml"), "--json", cwd=tmp_path)
-    two = json.loads(second.stdout.splitlines()[-1])
+def test_the_config_of_a_run_runs_again(here):
+    _, out, _ = here("train", *QUICK, "--set", "preset=ideal", "--set", "train.batch_size=64", "--json")
+    one = json.loads(out.splitlines()[-1])
+    _, out, _ = here("train", "--config", str(Path(one["run_dir"]) / "config.toml"), "--json")
+    two = json.loads(out.splitlines()[-1])
     for key in ("test_accuracy", "frames", "epochs"):
         assert one[key] == two[key]
 
 
 @pytest.mark.parametrize("method", [("--method", "bp"), ("--method", "shallow"), ("--feedback", "digital")])
-def test_methods_without_light(tmp_path, method):
-    done = opu("train", *QUICK, *method, "--json", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    last = json.loads(done.stdout.splitlines()[-1])
+def test_methods_without_light(here, method):
+    status, out, err = here("train", *QUICK, *method, "--json")
+    assert status == 0, err
+    last = json.loads(out.splitlines()[-1])
     assert (last["frames"], last["device"]) == (0, None)
 
 
-def test_comparison_prints_and_plots_every_arm(tmp_path):
-    done = opu("compare", "--epochs", "1", "--hidden", "16", "--seeds", "2", "--json", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    last = json.loads(done.stdout.splitlines()[-1])
+def test_comparison_prints_and_plots_every_arm(here, tmp_path):
+    status, out, err = here("compare", "--epochs", "1", "--hidden", "16", "--seeds", "2", "--json")
+    assert status == 0, err
+    last = json.loads(out.splitlines()[-1])
+    assert last["rows"][2]["device_joules"] > 0
     assert [row["arm"] for row in last["rows"]] == ["backprop", "dfa-digital", "dfa-optical", "last-layer"]
     assert (tmp_path / last["folder"] / "compare.png").is_file()
-    assert "Last layer only" in done.stdout
+    assert "Last layer only" in out
 
 
-def test_init_writes_a_config_that_works_and_is_not_overwritten(tmp_path):
-    assert opu("init", cwd=tmp_path).returncode == 0
-    again = opu("init", cwd=tmp_path)
-    assert (again.returncode, "--force" in again.stderr) == (2, True)
-    shown = opu("info", "--config", "opu.toml", "--calibrate", cwd=tmp_path)
-    assert shown.returncode == 0, shown.stderr
-    assert "785" in shown.stdout
-    assert "signal-to-noise" in shown.stdout
-    listed = opu("devices", "--config", "opu.toml", cwd=tmp_path)
-    assert "sim" in listed.stdout
-    assert "* d" in listed.stdout
+def test_init_writes_a_config_that_works_and_is_not_overwritten(here):
+    assert here("init")[0] == 0
+    status, _, err = here("init")
+    assert (status, "--force" in err) == (2, True)
+    status, out, err = here("info", "--config", "opu.toml", "--calibrate")
+    assert status == 0, err
+    assert "785" in out
+    assert "signal-to-noise" in out
+    _, out, _ = here("devices", "--config", "opu.toml")
+    assert "sim" in out
+    assert "* d" in out
 
 
-def test_every_commented_key_of_the_starter_config_is_valid(tmp_path):
-    opu("init", "opu.toml", cwd=tmp_path)
+def test_every_commented_key_of_the_starter_config_is_valid(here, tmp_path):
+    here("init", "opu.toml")
     text = (tmp_path / "opu.toml").read_text()
     body = [
         line.removeprefix("# ") if "=" in line or line.startswith("# [") else line for line in text.splitlines()[3:]
     ]
     (tmp_path / "all.toml").write_text("\n".join(body))
-    done = opu("info", "--config", "all.toml", "--json", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["spec"]["n_outputs"] == 2000
+    status, out, err = here("info", "--config", "all.toml", "--json")
+    assert status == 0, err
+    assert json.loads(out)["spec"]["n_outputs"] == 2000
 
 
 @pytest.mark.parametrize(
@@ -114,46 +136,78 @@ def test_every_commented_key_of_the_starter_config_is_valid(tmp_path):
         (("train", "--set", "camera.gain_dn_per_e=1e-6"), "raise the gain, or leave it out"),
         (("train", "--set", "preset=[1]"), "preset = [1]"),
         (("train", "--set", "n_inputs=true"), "n_inputs = True: input should be a valid integer"),
-        (("train", "--set", "n_outputs=20"), "OPU has 20 outputs, feedback needs 1024"),
+        (("train", "--set", "n_outputs=20"), "OPU projects to 20 outputs, feedback needs 1024"),
         (("info",), "n_inputs: missing"),
         (("info", "--set", "n_inputs=10", "--set", "n_outputs=x"), "n_outputs = 'x'"),
         (("init", "no/such/folder.toml"), "no/such is not a folder"),
         (("init", "--kind", "laser"), "unknown device kind 'laser'"),
+        (("train", "--method", "bp", "--set", "train.pipeline=1"), "pipeline = 1: method bp projects nothing"),
+        (("train", "--method", "bp", "--callback", "nothing"), "give tensorboard, mlflow or module:factory"),
+        (("train", "--set", "n_inputs=5"), "OPU has 5 inputs, feedback needs 10"),
     ],
 )
-def test_mistakes_exit_with_2_and_one_message(tmp_path, arguments, message):
-    done = opu(*arguments, cwd=tmp_path)
-    assert done.returncode == 2
-    assert done.stderr.startswith("error: ")
-    assert message in done.stderr
+def test_mistakes_exit_with_2_and_one_message(here, arguments, message):
+    status, _, err = here(*arguments)
+    assert status == 2
+    assert err.startswith("error: ")
+    assert message in err
+    assert not list(Path("runs").glob("*"))
+
+
+def test_a_mistake_is_told_by_the_process_without_compilers_and_tracebacks(tmp_path):
+    """Neither numba nor SciPy, which take longer to import than all the rest, is needed to check a configuration."""
+    script = (
+        "import sys\nfrom opu.cli import main\nsys.argv = ['opu', 'train', '--set', 'train.epoch=3']\n"
+        "try:\n    main()\nfinally:\n    print(sorted({'numba', 'scipy', 'matplotlib'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.strip()) == (2, "[]")
+    assert done.stderr.startswith("error: command line: train.epoch: unknown key")
     assert "Traceback" not in done.stderr
 
 
-def test_one_word_in_the_environment_swaps_the_device(tmp_path):
+def test_callbacks_are_told_of_the_run_and_the_pipeline_is_kept_in_its_config(here, tmp_path, monkeypatch):
+    (tmp_path / "cli_callbacks.py").write_text(
+        "class Mine:\n    def on_start(self, start): print('settings.pipeline', start.settings.pipeline)\n"
+        "    def on_step(self, record): pass\n    on_epoch = on_step\n"
+        "    def on_end(self, end): print('ended', end.status)\n"
+    )
+    status, out, err = here("train", *QUICK, "--set", "train.pipeline=1", "--callback", "cli_callbacks:Mine", "--json")
+    assert status == 0, err
+    assert "settings.pipeline 1" in out
+    assert "ended done" in out
+    last = json.loads(out.splitlines()[-1])
+    assert "pipeline = 1" in (Path(last["run_dir"]) / "config.toml").read_text()
+    assert last["device_joules"] == pytest.approx(last["device_seconds"] * 30)  # W, the simulator's default
+    assert "energy the device draws" in out
+
+
+def test_one_word_in_the_environment_swaps_the_device(here, tmp_path, monkeypatch):
     (tmp_path / "lab.toml").write_text(
         'device = "a"\n[devices.a]\nkind = "sim"\nn_inputs = 4\nn_outputs = 5\n'
         '[devices.b]\nkind = "sim"\nn_inputs = 4\nn_outputs = 9\n'
     )
-    done = opu("info", "--config", "lab.toml", "--json", cwd=tmp_path, OPU_DEVICE="b")
-    assert json.loads(done.stdout)["spec"]["n_outputs"] == 9
+    monkeypatch.setenv("OPU_DEVICE", "b")
+    _, out, _ = here("info", "--config", "lab.toml", "--json")
+    assert json.loads(out)["spec"]["n_outputs"] == 9
 
 
-def test_a_network_that_cannot_be_lit_says_so(tmp_path):
-    done = opu("train", *QUICK, "--set", "laser.power_w=1e-9", cwd=tmp_path)
-    assert done.returncode == 1
-    assert "too dark" in done.stderr
+def test_a_network_that_cannot_be_lit_says_so(here):
+    status, _, err = here("train", *QUICK, "--set", "laser.power_w=1e-9")
+    assert status == 1
+    assert "too dark" in err
 
 
-def test_a_light_starved_device_says_so(tmp_path):
+def test_a_light_starved_device_says_so(here, tmp_path):
     done = opu("train", *QUICK, "--set", "anchor_share=0.9999", "--set", "preset=harsh", cwd=tmp_path)
-    assert "signal-to-noise is 0.0" in done.stderr
+    assert "warning: a projection's signal-to-noise is 0.0" in done.stderr
     dark = ("--set", "laser.power_w=1e-12", "--set", "camera.read_noise_e=200", "--set", "camera.full_well_e=4000")
-    done = opu("train", *QUICK, *dark, cwd=tmp_path)
-    assert done.returncode == 1
-    assert "too dark" in done.stderr or "cannot be told from noise" in done.stderr
+    status, _, err = here("train", *QUICK, *dark)
+    assert status == 1
+    assert "too dark" in err or "cannot be told from noise" in err
 
 
-def test_ctrl_c_keeps_the_last_epoch_and_resume_finishes_it(tmp_path):
+def test_ctrl_c_keeps_every_update_and_resume_finishes_the_run(here, tmp_path):
     command = [sys.executable, "-m", "opu", "train", "--epochs", "15", "--hidden", "64", "--feedback", "digital"]
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         while not list(tmp_path.glob("runs/*/checkpoint.safetensors")):
@@ -162,15 +216,15 @@ def test_ctrl_c_keeps_the_last_epoch_and_resume_finishes_it(tmp_path):
         process.send_signal(signal.SIGINT)
         _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "interrupted; the last whole epoch is kept: opu train --resume" in stderr
+    assert "interrupted; every whole update is kept: opu train --resume" in stderr
     run = next(tmp_path.glob("runs/*/"))
-    changed = opu("train", "--resume", str(run), "--set", "train.learning_rate=0.5", cwd=tmp_path)
-    assert changed.returncode == 2
-    assert "learning_rate = 0.5, but the run" in changed.stderr
-    resumed = opu("train", "--resume", str(run), "--json", cwd=tmp_path)
-    assert resumed.returncode == 0, resumed.stderr
-    whole = opu("train", "--epochs", "15", "--hidden", "64", "--feedback", "digital", "--json", cwd=tmp_path)
-    one, two = (json.loads(done.stdout.splitlines()[-1]) for done in (resumed, whole))
+    status, _, err = here("train", "--resume", str(run), "--set", "train.learning_rate=0.5")
+    assert status == 2
+    assert "learning_rate = 0.5, but the run" in err
+    status, resumed, err = here("train", "--resume", str(run), "--json")
+    assert status == 0, err
+    _, whole, _ = here("train", "--epochs", "15", "--hidden", "64", "--feedback", "digital", "--json")
+    one, two = (json.loads(out.splitlines()[-1]) for out in (resumed, whole))
     assert one["epochs"] == 15
     assert one["test_accuracy"] == two["test_accuracy"]
     files = [(tmp_path / result["run_dir"] / "metrics.json").read_text() for result in (one, two)]

@@ -24,7 +24,7 @@ class FakeOPU:
     """An exact Gaussian projection that counts two frames a row, and ten for its calibration."""
 
     def __init__(self, n_inputs: int, n_outputs: int, seed: int = 0, encoding: Any = None) -> None:
-        self.n_inputs, self.n_outputs = n_inputs, n_outputs
+        self.n_inputs, self.n_linear = n_inputs, n_outputs
         rng = np.random.default_rng([seed, n_inputs, n_outputs])
         self.matrix = rng.standard_normal((n_inputs, n_outputs), dtype=np.float32)
         self.calibration: FakeCalibration | None = None

@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
-from opu.training.alignment import mean_angle_deg, mean_or_none, measure_alignment
+from opu.training.alignment import mean_angle_deg, mean_or_none, measure_alignment, warn_if_unaligned
 from opu.training.backprop import Backprop
 from opu.training.dfa import DFA
 from opu.training.feedback import DigitalFeedback
 from opu.training.network import Network
+from opu.training.record import EpochRecord
+
+from opu.errors import AlignmentWarning
 
 
 @pytest.mark.parametrize("degrees", [0, 1e-3, 30, 90, 135, 180])
@@ -70,3 +75,28 @@ def test_opposite_feedback_is_at_180_degrees() -> None:
 def test_mean_or_none() -> None:
     assert mean_or_none([None, 60.0, 80.0]) == 70.0
     assert mean_or_none([None, None]) is None
+
+
+def warned(samples: list[float | None], batches: list[float | None], name: str = "dfa", n_steps: int = 300) -> bool:
+    method = DFA(DigitalFeedback(3, 13, 0))
+    method.name = name
+    records = [
+        EpochRecord(k, 1.0, 0.5, 0.5, 1e-3, (60.0, s), (60.0, b), 0, 0.0, 0.0)
+        for k, (s, b) in enumerate(zip(samples, batches, strict=True), start=1)
+    ]
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        told = warn_if_unaligned(method, records, n_steps)
+    assert [w.category for w in caught] == [AlignmentWarning] * told
+    return told
+
+
+def test_only_angles_that_stay_near_90_degrees_are_warned_of() -> None:
+    assert warned([91.8, 93.4, 87.1], [57.0, 44.3, 113.8])  # batches that point here and there
+    assert warned([70.0, 89.9, 89.7, 90.1], [60.0, 89.9, 89.8, 91.2])
+    assert warned([89.0, None, 90.0, 89.0], [91.0, None, 90.0, 89.0])
+    assert not warned([89.0, 90.0], [91.0, 90.0])
+    assert not warned([89.4, 85.5, 84.0], [99.2, 94.0, 92.0])  # turning
+    assert not warned([88.0, 88.5, 88.0], [70.0, 69.0, 71.0])  # noise hides it from samples, not from the batch
+    assert not warned([90.0] * 3, [90.0] * 3, name="drtp")
+    assert not warned([90.0] * 3, [90.0] * 3, n_steps=20)

@@ -125,7 +125,7 @@ def test_tensorboard_gets_losses_by_step_and_figures_by_epoch(tmp_path: Path, mo
 
 
 def test_tensorboard_files_can_be_read_by_tensorboard(tmp_path: Path) -> None:
-    pytest.importorskip("tensorboard.summary")
+    pytest.importorskip("tensorboard.summary", reason="needs TensorBoard: pip install tensorboard")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
     from tensorboard.util.tensor_util import make_ndarray
 
@@ -188,10 +188,11 @@ def test_callbacks_load_by_name_from_the_current_folder(tmp_path: Path, monkeypa
     monkeypatch.chdir(tmp_path)
     path = list(sys.path)
     assert type(load_callback("my_callbacks_1:Mine")).__name__ == "Mine"
-    assert isinstance(load_callback("opu.training.callbacks:TensorBoardCallback"), TensorBoardCallback)
+    assert isinstance(load_callback("tensorboard"), TensorBoardCallback)
+    assert isinstance(load_callback("mlflow"), MLflowCallback)
     for name, message in (
-        ("my_callbacks_1", "give module:factory"),
-        (":Mine", "give module:factory"),
+        ("my_callbacks_1", "give tensorboard, mlflow or module:factory"),
+        (":Mine", "give tensorboard, mlflow or module:factory"),
         ("my_callbacks_1:half", "makes a object without on_start, on_step, on_epoch, on_end"),
         ("my_callbacks_1:broken", r"broken\(\) failed \(KeyError"),
         ("my_callbacks_1:number", "is a int, which cannot be called"),

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from opu.training.arms import ARMS, arms_of
 from opu.training.compare import Comparison, compare
-from opu.training.report import comparison_table, seconds_text, training_table
+from opu.training.report import comparison_table, training_table
 from opu.training.settings import MethodName, TrainSettings
 
 from opu.errors import ConfigError
@@ -98,7 +98,3 @@ def test_tables_show_the_numbers(comparison: Comparison) -> None:
     assert f"{100 * optical.test_accuracy:.2f} %" in text
     assert f"{optical.frames:,}" in text
     assert "fake" in text
-
-
-def test_durations_read_well() -> None:
-    assert [seconds_text(s) for s in (4.21, 59.9, 200.4, 119.7)] == ["4.2 s", "59.9 s", "3 min 20 s", "2 min 00 s"]

@@ -64,7 +64,7 @@ def test_calibration_happens_once_and_is_not_counted() -> None:
 
 @pytest.mark.parametrize(
     ("inputs", "outputs", "message"),
-    [(2, 12, "has 2 inputs, feedback needs 3"), (3, 11, "has 11 outputs, feedback needs 12")],
+    [(2, 12, "has 2 inputs, feedback needs 3"), (3, 11, "projects to 11 outputs, feedback needs 12")],
 )
 def test_an_opu_too_small_is_refused_before_any_light(inputs: int, outputs: int, message: str) -> None:
     opu = FakeOPU(inputs, outputs)

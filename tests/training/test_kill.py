@@ -8,74 +8,21 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from opu.training.callbacks import Callback
 from opu.training.feedback import OpticalFeedback
 from opu.training.index import RunIndex
-from opu.training.record import EpochRecord, StepRecord
 from opu.training.run import run_training
-from opu.training.session import _opener
+from opu.training.session import opener
 from opu.training.settings import TrainSettings
-from safetensors.numpy import load_file
 
 from opu.calibration import Calibration
-from opu.config import Config, load_config
 from opu.errors import DeviceError, DriftWarning, OPUWarning
 from opu.processor import OPU
 
-WITHOUT_CLOCK = [f for f in EpochRecord.__dataclass_fields__ if f != "seconds"]
-
-
-def sim(*overrides: str) -> Config:
-    return load_config(None, "sim", list(overrides))
-
-
-def train(config: Config, settings: TrainSettings | None, resume: Path | None = None, **options: Any) -> Any:
-    return run_training(
-        settings, _opener(config), device_name="sim", device_table=config.profile(), resume=resume, **options
-    )
-
-
-def figures(folder: Path) -> list[dict[str, Any]]:
-    history = json.loads((folder / "metrics.json").read_text())["history"]
-    return [{name: epoch[name] for name in WITHOUT_CLOCK} for epoch in history]
-
-
-def assert_same(one: Path, other: Path) -> None:
-    assert figures(one) == figures(other)
-    a, b = (load_file(folder / "checkpoint.safetensors") for folder in (one, other))
-    assert a.keys() == b.keys()
-    for name in a:
-        np.testing.assert_array_equal(a[name], b[name], err_msg=name)
-
-
-class StopsAt(Callback):
-    """Stops at a step of this process, as an interrupt does."""
-
-    def __init__(self, step: int) -> None:
-        self.left = step
-
-    def on_step(self, record: StepRecord) -> None:
-        self.left -= 1
-        if self.left == 0:
-            raise KeyboardInterrupt
-
-
-def in_pieces(config: Config, settings: TrainSettings, steps: list[int], known: set[Path]) -> Path:
-    """Train, interrupted after so many steps, again and again; return the folder."""
-    folder: Path | None = None
-    for step in [*steps, 0]:
-        with suppress(KeyboardInterrupt):
-            train(config, settings if folder is None else None, folder, callbacks=[StopsAt(step)])
-        assert settings.out is not None
-        (folder,) = {p for p in settings.out.iterdir() if p.is_dir()} - known
-    assert folder is not None
-    return folder
+from .pieces import PROJECTED_TWICE, StopsAt, assert_same, in_pieces, sim, train
 
 
 @pytest.mark.parametrize(
@@ -131,15 +78,14 @@ class FailingDevice:
 
 @pytest.mark.parametrize("pipeline", [0, 1])
 @pytest.mark.parametrize("after", [200, 900])
-def test_a_device_that_fails_costs_no_update(tmp_path: Path, after: int, pipeline: int, monkeypatch: Any) -> None:
-    settings = TrainSettings(epochs=3, hidden=(12, 8), batch_size=256, out=tmp_path)
-    monkeypatch.setattr("opu.training.run._plan", planned_with(pipeline))
+def test_a_device_that_fails_costs_no_update(tmp_path: Path, after: int, pipeline: int) -> None:
+    settings = TrainSettings(epochs=3, hidden=(12, 8), batch_size=256, out=tmp_path, pipeline=pipeline)
     config = sim()
     whole = train(config, settings)
     opened: list[OPU] = []
 
     def failing(*args: Any) -> OPU:
-        opu = _opener(config)(*args)
+        opu = opener(config)(*args)
         calibrated = 64  # frames of DriftWatch come first, so there is always a step before
         opu.calibrate_before = opu.calibrate  # type: ignore[attr-defined]
 
@@ -160,23 +106,10 @@ def test_a_device_that_fails_costs_no_update(tmp_path: Path, after: int, pipelin
     (row,) = (r for r in RunIndex(tmp_path).rows() if r["folder"] == broken.name)
     assert (row["status"], row["error"]) == ("failed", "DeviceError: the lamp broke")
     counted: list[int] = []
-    result = train(config, None, broken, on_batch=lambda *step: counted.append(step[1]))
+    train(config, None, broken, on_batch=lambda *step: counted.append(step[1]))
     n_steps = 3 * 6
     assert 0 < len(counted) < n_steps  # the updates before the failure were not made again
-    if pipeline:
-        # The pipeline starts empty in the middle of an epoch: the update under way was not late.
-        assert result.history[-1].test_accuracy == pytest.approx(whole.history[-1].test_accuracy, abs=0.1)
-    else:
-        assert_same(Path(whole.run_dir), broken)
-
-
-def planned_with(pipeline: int) -> Any:
-    from dataclasses import replace
-
-    from opu.training import run
-
-    plan = run._plan
-    return lambda settings: replace(plan(settings), pipeline=pipeline)
+    assert_same(Path(whole.run_dir), broken, but=PROJECTED_TWICE if pipeline else ())
 
 
 def test_a_failure_while_angles_are_measured_costs_nothing_either(tmp_path: Path, monkeypatch: Any) -> None:
@@ -209,12 +142,12 @@ def test_the_calibration_of_a_run_is_used_again(tmp_path: Path) -> None:
     before = Calibration.load(folder / "calibration.safetensors").summary()
     opened: list[OPU] = []
 
-    def opener(*args: Any) -> OPU:
-        opened.append(_opener(sim())(*args))
+    def noted(*args: Any) -> OPU:
+        opened.append(opener(sim())(*args))
         return opened[-1]
 
     with pytest.raises(KeyboardInterrupt):
-        run_training(None, opener, resume=folder, callbacks=[StopsAt(1)])
+        run_training(None, noted, resume=folder, callbacks=[StopsAt(1)])
     assert opened[0].calibration is None  # it was the file's that was used
     assert Calibration.load(folder / "calibration.safetensors").summary() == before
     # another medium has another calibration: said, and made
@@ -248,13 +181,16 @@ def test_a_run_killed_after_its_last_checkpoint_is_completed(tmp_path: Path) -> 
 
 
 KILLS = 2
+EPOCHS = 25
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("feedback", ["digital", "optical"])
-def test_kills_at_random_times_change_nothing(tmp_path: Path, feedback: str) -> None:
+@pytest.mark.filterwarnings("ignore::opu.errors.AlignmentWarning")  # a network of 16 hardly turns
+@pytest.mark.parametrize("pipeline", [0, 1])
+def test_kills_at_random_times_change_nothing(tmp_path: Path, pipeline: int) -> None:
     """SIGKILL of `opu train`, `KILLS` times, each at a time drawn between its first write and about its end."""
-    options = ["--feedback", feedback, "--epochs", "40", "--hidden", "16,16", "--set", "train.batch_size=64"]
+    options = ["--epochs", str(EPOCHS), "--hidden", "16,16", "--set", "train.batch_size=64"]
+    options += ["--set", f"train.pipeline={pipeline}"]
     chance = random.Random(17)
 
     def start(*more: str, where: Path) -> subprocess.Popen[str]:
@@ -271,14 +207,9 @@ def test_kills_at_random_times_change_nothing(tmp_path: Path, feedback: str) -> 
         return [config.parent for config in where.glob("runs/*/config.toml")]
 
     straight, broken = tmp_path / "straight", tmp_path / "broken"
-    process = start(*options, where=straight)
-    while not made(straight):
-        assert process.poll() is None, process.communicate()[1]
-        time.sleep(0.01)
-    began = time.monotonic()
-    _, stderr = process.communicate(timeout=300)
-    assert process.returncode == 0, stderr
-    lasts_s = time.monotonic() - began
+    straight.mkdir()
+    settings = TrainSettings(epochs=EPOCHS, hidden=(16, 16), batch_size=64, pipeline=pipeline, out=straight / "runs")
+    lasts_s = train(sim(), settings).train_seconds
 
     kills, alive = 0, 0
     while True:
@@ -304,4 +235,4 @@ def test_kills_at_random_times_change_nothing(tmp_path: Path, feedback: str) -> 
     (one,), (other,) = made(straight), made(broken)
     assert_same(one, other)
     (row,) = RunIndex(broken / "runs").rows()
-    assert (row["status"], row["epochs"]) == ("done", 40)
+    assert (row["status"], row["epochs"]) == ("done", EPOCHS)

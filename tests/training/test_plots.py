@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 from opu.training.arms import ALL_ARMS, ARMS
-from opu.training.plots import save_comparison, save_curves
+from opu.training.compare_plot import save_comparison
+from opu.training.plots import save_curves
 from opu.training.record import EpochRecord
 from opu.training.result import RunResult
 

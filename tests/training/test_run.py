@@ -121,7 +121,7 @@ def test_the_device_is_closed_whatever_happens(tmp_path: Path) -> None:
 
 def test_a_device_too_small_leaves_no_folder(tmp_path: Path) -> None:
     opu = FakeOPU(10, 19)
-    with pytest.raises(InputError, match="has 19 outputs, feedback needs 20"):
+    with pytest.raises(InputError, match="projects to 19 outputs, feedback needs 20"):
         run_training(small(tmp_path), lambda *_: opu)
     assert opu.closed == 1
     assert list(tmp_path.iterdir()) == []

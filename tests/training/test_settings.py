@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from opu.training.plan import Plan
 from opu.training.settings import TrainSettings
 from pydantic import ValidationError
 
@@ -85,3 +86,13 @@ def test_settings_are_frozen_and_described() -> None:
 def test_settings_go_round_through_json() -> None:
     settings = TrainSettings(hidden="7,8", data="d", seed=2**63 - 1).resolved()
     assert type(settings).model_validate(settings.model_dump(mode="json")) == settings
+
+
+def test_a_pipeline_needs_projections_to_overlap() -> None:
+    assert Plan.of(TrainSettings(pipeline=1).resolved()).pipeline == 1
+    assert TrainSettings(pipeline=1, feedback="digital").pipeline == 1
+    for changes in ({"method": "bp"}, {"method": "drtp"}, {"dataset": "cora"}):
+        with pytest.raises(ValidationError, match="nothing to overlap"):
+            TrainSettings(pipeline=1, **changes)  # type: ignore[arg-type]
+    with pytest.raises(ValidationError, match="less than or equal to 1"):
+        TrainSettings(pipeline=2)

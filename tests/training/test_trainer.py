@@ -158,7 +158,9 @@ class Unrelated(DigitalFeedback):
 
 def test_feedback_that_teaches_nothing_is_warned_of_once(digits: Dataset) -> None:
     net = Network((64, 128, 10), np.random.default_rng(0))
-    with pytest.warns(AlignmentWarning, match=r"after \d+ epochs .* degrees from the true one.*threshold") as caught:
+    with pytest.warns(
+        AlignmentWarning, match=r"after \d+ epochs .* degrees from the true gradient.*threshold"
+    ) as caught:
         fit(net, DFA(Unrelated(10, 128, 0)), Adam(net.parameters), digits, Plan(12, 64, 0, 1e-3))
     assert len(caught) == 1
 
