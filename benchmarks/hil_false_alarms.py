@@ -1,6 +1,6 @@
 """How often `opu hil` calls a healthy device unfit, or cannot judge it: simulated devices by the hundred, all healthy.
 
-    python benchmarks/hil_false_alarms.py [--seeds 100] [--appliance-seeds 20] [--train-every 10] [--json FILE]
+    python benchmarks/hil_false_alarms.py [--seeds 100] [--appliance-seeds 20] [--bench-seeds 20] [--train-every 10]
 
 A seed is a device of its own: medium, noise, pixels and patterns shown. Every n-th also trains a network. The file is
 written after every device, and what it holds is not done again unless the suite has changed since.
@@ -12,7 +12,7 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from hashlib import sha256
 from importlib import import_module
@@ -25,6 +25,7 @@ pin_threads(1)
 
 from scipy.stats import beta  # noqa: E402
 
+from opu import OPU  # noqa: E402
 from opu.config import Config  # noqa: E402
 from opu.factory import build_profile  # noqa: E402
 from opu.files import write_atomic  # noqa: E402
@@ -35,6 +36,8 @@ RESULTS = ROOT / "benchmarks" / "results" / "hil-false-alarms.json"
 PRESETS = ("ideal", "typical", "harsh")
 N_INPUTS, N_OUTPUTS = 100, 512
 CONFIDENCE = 0.95
+UNTIMED = {"frame_rate": 0.01, "jitter": 1000.0}
+"""The time that this process takes to make a bench's images is no fault of the bench."""
 
 
 def main() -> int:
@@ -42,6 +45,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=100, help="devices of each preset, on the simulator")
     parser.add_argument("--appliance-seeds", type=int, default=20, help="as many of these again through an appliance")
+    parser.add_argument("--bench-seeds", type=int, default=20, help="benches of parts in memory, from the tests")
     parser.add_argument("--train-every", type=int, default=10, help="every n-th device also trains; 0: none")
     parser.add_argument("--json", type=Path, default=RESULTS)
     wanted = parser.parse_args()
@@ -53,8 +57,8 @@ def main() -> int:
             runs = kept["runs"]
         else:
             print("the suite has changed since: all over again", file=sys.stderr)
-    for route, preset, seed in asked(wanted.seeds, wanted.appliance_seeds):
-        trains = bool(wanted.train_every) and seed % wanted.train_every == 0
+    for route, preset, seed in asked(wanted.seeds, wanted.appliance_seeds, wanted.bench_seeds):
+        trains = route != "bench" and bool(wanted.train_every) and seed % wanted.train_every == 0
         name = f"{route}/{preset}/{seed}" + ("/training" if trains else "")
         if name in runs:
             continue
@@ -74,12 +78,13 @@ def main() -> int:
     return 0
 
 
-def asked(seeds: int, appliance_seeds: int) -> Iterator[tuple[str, str, int]]:
+def asked(seeds: int, appliance_seeds: int, bench_seeds: int) -> Iterator[tuple[str, str, int]]:
     """(route, preset, seed), the presets in turn."""
     for route, n in (("simulator", seeds), ("appliance", appliance_seeds)):
         for seed in range(n):
             for preset in PRESETS:
                 yield route, preset, seed
+    yield from (("bench", "fake parts", seed) for seed in range(bench_seeds))
 
 
 def judged(route: str, preset: str, seed: int, trains: bool) -> dict[str, Any]:
@@ -88,8 +93,13 @@ def judged(route: str, preset: str, seed: int, trains: bool) -> dict[str, Any]:
     command, suite = import_module(f"{hil}.command"), import_module(f"{hil}.suite")
     wanted = command.Asked(allow_laser=True, seed=seed)
     start, start_cpu_s = time.perf_counter(), time.process_time()
-    with profile(route, preset, seed) as table:
-        session = command.session_of(Config("benchmark", "healthy", {"healthy": table}), wanted)
+    with bench(seed) if route == "bench" else profile(route, preset, seed) as table:
+        if route == "bench":
+            session = import_module(f"{hil}.session").Session(
+                "bench", table, import_module(f"{hil}.limits").Limits(**UNTIMED)
+            )
+        else:
+            session = command.session_of(Config("benchmark", "healthy", {"healthy": table}), wanted)
         checks = command.checks_of(wanted)
         session.n_tests = len(checks)
         verdict = suite.run(session, [check for check in checks if trains or check.name != "training.learns"])
@@ -97,7 +107,8 @@ def judged(route: str, preset: str, seed: int, trains: bool) -> dict[str, Any]:
     return {
         "fitness": verdict.fitness,
         "alarms": [
-            f"{one.check.name} {one.outcome.result}: {one.outcome.cause or '-'}: {one.outcome.message}" for one in troubles
+            f"{one.check.name} {one.outcome.result}: {one.outcome.cause or '-'}: {one.outcome.message}"
+            for one in troubles
         ],
         "cpu_s": round(time.process_time() - start_cpu_s, 2),
         "wall_s": round(time.perf_counter() - start, 2),
@@ -117,6 +128,22 @@ def profile(route: str, preset: str, seed: int) -> Iterator[dict[str, Any]]:
         yield {"kind": "visa", "resource": appliance.resources[0]}
 
 
+@contextmanager
+def bench(seed: int) -> Iterator[Callable[[], OPU]]:
+    """Makes a bench over a table in memory, with photon noise."""
+    sys.path.insert(0, str(ROOT))
+    parts = import_module("tests.hw_tests.bench_table")
+    device = import_module("opu.drivers.bench_device")
+    patch = import_module("pytest").MonkeyPatch()
+    parts.fake_parts.fake_kinds(patch)
+    table = parts.Table(name=f"healthy {seed}", sensor=(16, 20), panel=(20, 24), seed=seed)
+    try:
+        yield lambda: OPU(device.BenchDevice(table.settings(n_inputs=40), table.clock, table.sleep))
+    finally:
+        patch.undo()
+        sys.path.remove(str(ROOT))
+
+
 def rates(runs: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
     """By route and preset: devices, alarms, and the rate's upper bound (Clopper and Pearson, one-sided)."""
     groups: dict[tuple[str, str], list[str]] = {}
@@ -132,7 +159,9 @@ def rates(runs: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
             "trained": sum(name.startswith(prefix(route, preset)) and "training" in name for name in runs),
             "alarms": (alarms := sum(each != "fit" for each in found)),
             "rate": alarms / len(found),
-            "rate_at_most": float(beta.ppf(CONFIDENCE, alarms + 1, len(found) - alarms)) if alarms < len(found) else 1.0,
+            "rate_at_most": float(beta.ppf(CONFIDENCE, alarms + 1, len(found) - alarms))
+            if alarms < len(found)
+            else 1.0,
         }
         for (route, preset), found in groups.items()
     ]

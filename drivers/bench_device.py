@@ -164,7 +164,6 @@ class BenchDevice:
             try:
                 if acquisition.light:
                     self.parts.light.on(self._wait)
-                self._frozen = self._frozen if acquisition.light else FrozenCheck()
                 started_s = self._clock()
                 counts = self._shown_all(plan, acquisition, packed, readings)
             except GaveUp as error:
@@ -197,7 +196,7 @@ class BenchDevice:
             self._part_status,
             self._acquisition,
             self._counts,
-            [self._failure, self._progress],
+            [self._failure, self._progress, self.parts.note],
             frames_shown=self._shown,
             saturated_fraction=self._saturated / max(1, self._shown * n_outputs),
             device_seconds=self._seconds,

@@ -96,6 +96,13 @@ class Parts:
         if trouble is not None:
             raise trouble
 
+    @property
+    def note(self) -> str:
+        """What is wrong with the watchdog, or nothing."""
+        if self._watchdog is None or self._watchdog.is_alive:
+            return ""
+        return "the watchdog process is gone: nobody turns the laser off if this process is killed; close() and open()"
+
     def _open(self, take: Callable[[], object], release: Callable[[], None]) -> None:
         self._undo.append(release)  # before: a part that fails half-way is released too
         take()

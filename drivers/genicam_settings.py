@@ -16,8 +16,7 @@ class GenicamSettings(Settings):
     pixel_format: bits per reading and their packing. trigger_line: the camera's input that hardware pulses arrive at.
     gain_db_per_step: for a camera whose gain has steps (GainRaw) and no dB; left out, such a camera keeps its least gain.
     first_block: where this camera's block ids begin at each start, if not where the standard says; "any" if they run on
-    through. features: further GenICam features set at
-    open, by their names in the camera's manual, in order.
+    through. features: further GenICam features set at open, by their names in the camera's manual, in order.
     """
 
     pixel_format: PixelFormat = "Mono8"

@@ -69,6 +69,11 @@ class Watchdog:
         """Of the watchdog."""
         return self._process.pid
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether it still watches."""
+        return self._process.poll() is None
+
     def farewell(self) -> None:
         """The light is off: the process ends without calling the hook."""
         self._stop.set()

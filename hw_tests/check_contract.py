@@ -16,6 +16,7 @@ MARGIN = 0.6
 
 
 def _law(name: str, law: Callable[[Subject], None]) -> Check:
+    broken_law = name.replace("_", " ") + " is broken"
     promise = (law.__doc__ or "").split("\n\n")[0].strip()
 
     def run(session: Session) -> Outcome:
@@ -26,12 +27,12 @@ def _law(name: str, law: Callable[[Subject], None]) -> Check:
         try:
             law(Subject(make=lambda: device, similarity=similarity))
         except LawBroken as broken:
-            return failed(name.replace("_", " ") + " is broken", f"{broken}; the device, or its driver, breaks a law")
+            return failed(broken_law, f"{broken}; the device, or its driver, breaks a law")
         finally:
             device.close()
         return passed(promise)
 
-    return Check(f"contract.{name}", promise, run, test="exact; readings compared by correlation", faults=(name,))
+    return Check(f"contract.{name}", promise, run, test="exact; readings compared by correlation", faults=(broken_law,))
 
 
 CHECKS = tuple(_law(name, law) for name, law in LAWS.items() if name != "orientation_is_out_in")

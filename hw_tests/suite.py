@@ -67,8 +67,13 @@ def judge(session: Session, check: Check) -> Judged:
         except DeviceLost as error:
             outcome = failed("device lost", str(error))
         except OPUError as error:
-            outcome = failed("device error", str(error))
+            outcome = failed(_cause(session), str(error))
     return Judged(check, outcome, perf_counter() - start, max(0, _frames(session) - frames))
+
+
+def _cause(session: Session) -> str:
+    """An open interlock explains why a device refuses."""
+    return "interlock open" if session.opu.status().interlock == "open" else "device error"
 
 
 def run(session: Session, checks: Iterable[Check], on_judged: Callable[[Judged], None] = lambda _: None) -> Verdict:

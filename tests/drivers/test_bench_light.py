@@ -114,6 +114,17 @@ def test_the_hook_opens_the_laser_alone_and_darkens_it():
     light_off({"n_inputs": 5})
 
 
+def test_a_watchdog_that_died_is_told(monkeypatch):
+    from types import SimpleNamespace
+
+    from opu.drivers.bench_device import BenchDevice
+
+    world = fp.World()
+    device = BenchDevice(world.settings(), world.clock, world.sleep)
+    monkeypatch.setattr(device.parts, "_watchdog", SimpleNamespace(is_alive=False))
+    assert "watchdog process is gone" in device.status().message
+
+
 LAB = """
 import os, signal, sys
 import fake_parts as fp
