@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 import os
-import select
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from importlib import import_module
+from queue import Empty, Queue
 from threading import Event, Thread
 from typing import Any
 
@@ -97,21 +97,34 @@ class Watchdog:
 
 def watch(descriptor: int, silence_s: float, hook: Callable[[], None]) -> None:
     """Until the pipe ends: hook() once when it has been silent for too long, and once at its end without a farewell."""
+    words: Queue[bytes] = Queue()
+    # A thread, since Windows cannot wait for a pipe with a time limit.
+    Thread(target=_read, args=(descriptor, words), name="opu watchdog's ear", daemon=True).start()
     silent = False
     while True:
-        ready, _, _ = select.select([descriptor], [], [], silence_s)
-        if not ready:
+        try:
+            word = words.get(timeout=silence_s)
+        except Empty:
             if not silent:
                 hook()
             silent = True
             continue
-        word = os.read(descriptor, 4096)
         silent = False
         if not word:
             hook()
             return
         if FAREWELL in word:
             return
+
+
+def _read(descriptor: int, words: Queue[bytes]) -> None:
+    word = BEAT
+    while word:
+        try:
+            word = os.read(descriptor, 4096)
+        except OSError:
+            word = b""
+        words.put(word)
 
 
 def main(arguments: list[str]) -> None:

@@ -8,6 +8,7 @@ import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -98,10 +99,10 @@ def read_baseline(path: Path) -> Baseline:
     signature = None
     if (folder / SIGNATURE).is_file():
         try:
-            with np.load(folder / SIGNATURE) as kept:
+            with np.load(io.BytesIO((folder / SIGNATURE).read_bytes())) as kept:
                 numbers = {k: kept[k].item() for k in kept.files if kept[k].ndim == 0}
                 signature = Signature(**numbers, patterns=kept["patterns"], singles=kept["singles"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, BadZipFile) as error:
             raise InputError(f"cannot read {folder / SIGNATURE}: {error}; take a new baseline") from None
     return Baseline(document["started_utc"], document["device"], document["spec"], figures, signature)
 

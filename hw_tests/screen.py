@@ -16,8 +16,8 @@ from .suite import Fitness, Judged, Verdict
 
 TERMINAL = {"passed": "green", "failed": "bold red", "unjudged": "yellow", "skipped": "dim"}
 COLOURS: dict[Fitness, str] = {"fit": "bold green", "unfit": "bold red", "unjudged": "bold yellow"}
-ROWS = 14
-"""Lines that the troubles may take; the rest is named only."""
+ROWS, MOST = 10, 3
+"""Lines that the failures may take in full, and a list of names."""
 
 
 def show(console: Console, verdict: Verdict, spec: DeviceSpec, everything: bool = False) -> None:
@@ -64,7 +64,13 @@ def _troubles(console: Console, verdict: Verdict) -> None:
 
 
 def _listed(console: Console, what: str, items: list[str], colour: str) -> None:
-    for number, line in enumerate(wrap(f"{what}: {', '.join(items)}", console.width) if items else []):
+    """In at most three lines."""
+    lines = wrap(f"{what}: {', '.join(items)}", console.width) if items else []
+    if len(lines) > MOST:
+        room = MOST * console.width - 2 * len(f" and {len(items)} more") - console.width // 4
+        shown = [item for i, item in enumerate(items) if len(", ".join(items[: i + 1])) + len(what) < room] or items[:1]
+        lines = wrap(f"{what}: {', '.join(shown)} and {len(items) - len(shown)} more", console.width)[:MOST]
+    for number, line in enumerate(lines):
         text = Text(line)
         if not number:
             text.stylize(colour, 0, len(what) + 1)

@@ -47,7 +47,7 @@ ARMS = (
         (),
         {"method": "dfa", "feedback": "optical", "encoding": TERNARY, "retrieval": "anchor2"} | _rates(5e-3, 1e-4),
     ),
-    Arm("last-layer", "last layer only", (), {"method": "shallow"} | _rates(1e-2, 1e-4)),
+    Arm("last-layer", "last layer only", (), {"method": "shallow"} | _rates(4e-2, 1e-4)),
 )
 SHARED = {
     "hidden": [64],

@@ -59,7 +59,7 @@ class Ledger:
         document[part] = [old for old in document[part] if _of(old) != job] + [run]
         document["machine"] = dict(self.machine)
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(self.path, json.dumps(document, indent=1, allow_nan=False) + "\n")
+        write_atomic(self.path, _text(document))
         return run
 
     def _read(self) -> dict[str, Any]:
@@ -76,6 +76,16 @@ class Ledger:
         if found != self.table:
             raise InputError(f"{self.path} holds the table '{found}', not '{self.table}': name another file by --out")
         return empty | document
+
+
+def _text(document: Mapping[str, Any]) -> str:
+    """JSON with a line for each run."""
+
+    def value(v: Any) -> str:
+        lines = [json.dumps(item, allow_nan=False) for item in v] if isinstance(v, list) else []
+        return "[\n  " + ",\n  ".join(lines) + "\n ]" if lines else json.dumps(v, allow_nan=False)
+
+    return "{\n " + ",\n ".join(f"{json.dumps(key)}: {value(v)}" for key, v in document.items()) + "\n}\n"
 
 
 def _of(run: Mapping[str, Any]) -> Job:

@@ -67,7 +67,7 @@ def test_what_was_asked_wrongly_is_2_and_said(here, config):
         (("--sick", "bit-stukc"), "did you mean 'bit-stuck'"),
         (("--sick", "rows-shifted"), "judge the healthy device, then add --baseline"),
         (("--sick", "drifting", "--device", "net"), "overriding a simulator's settings"),
-        (("--sick", "transposed", "--baseline", "."), "opu hil` writes hil.json"),
+        (("--sick", "rows-shifted", "--baseline", "."), "opu hil` writes hil.json"),
         (("--resume", "."), "no soak.jsonl in it"),
         (("--baseline", "nowhere"), "no report"),
     ):
