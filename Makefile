@@ -2,7 +2,7 @@
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 ARGS ?=
 
-.PHONY: train compare test peers lint wheel-test torch-test examples benchmark bench-sweep faults picture clean
+.PHONY: train compare test peers lint wheel-test torch-test examples benchmark bench-sweep papers faults picture clean
 
 train: $(UV)  ## set up everything and train a network on handwritten digits through simulated light
 	$(UV) run opu train $(ARGS)
@@ -44,6 +44,10 @@ benchmark: $(UV)  ## the engine against stored matrices and its rivals; a few mi
 
 bench-sweep: $(UV)  ## sizes 2^12 to 2^20, every rival and the floor: table, JSON and plot; ten minutes
 	$(UV) run python benchmarks/sweep.py --json benchmarks/results/sweep.json --plot benchmarks/results/sweep.png $(ARGS)
+
+papers: $(UV)  ## the published tables of MNIST and Cora, ours beside theirs; ARGS="--data DIR"; kept runs are not repeated
+	$(UV) run python benchmarks/papers/mnist.py $(ARGS)
+	$(UV) run python benchmarks/papers/cora.py $(ARGS)
 
 faults: $(UV)  ## an epoch of training through a thousand faults of the network; minutes
 	$(UV) run python benchmarks/faults.py $(ARGS)
