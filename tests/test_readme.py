@@ -31,6 +31,8 @@ def test_the_config_is_valid(tmp_path):
 def test_commands_and_options_exist(line):
     name, *arguments = shlex.split(line)
     command = get_command(app).commands[name]
+    while arguments and arguments[0] in getattr(command, "commands", {}):
+        command = command.commands[arguments.pop(0)]
     known = {option for parameter in command.params for option in parameter.opts}
     assert {word for word in arguments if word.startswith("--")} <= known
 

@@ -43,7 +43,7 @@ def asked(characters, monkeypatch):
     example = SimpleNamespace(
         parser=parser, trained=trained, arguments=lambda parser, given: parser.parse_args(given), ENCODING={"kind": "x"}
     )
-    for name in ("BLOCKS", "WIDTH", "HEADS", "CONTEXT", "BATCH", "WARM_UP_STEPS", "FINAL_RATE"):
+    for name in ("BLOCKS", "WIDTH", "HEADS", "CONTEXT", "BATCH", "EMBEDDING_STD", "WARM_UP_STEPS", "FINAL_RATE"):
         setattr(example, name, 1)
     monkeypatch.setattr(characters, "example", lambda: example)
     return asked

@@ -4,13 +4,14 @@ from contextlib import contextmanager
 
 import pytest
 from opu.drivers.serve import Access, Appliance
+from opu.hw_tests.catalogue import CHECKS
 from opu.hw_tests.command import Asked, session_of
 from opu.hw_tests.matrix import QUICK
 from opu.hw_tests.sick import sickness_of
 from opu.hw_tests.sick_device import SickDevice
 from opu.hw_tests.suite import run
 
-from opu.config import Config
+from opu.config import Config, load_config
 
 from .conftest import Recorder, simulated
 
@@ -58,3 +59,17 @@ def test_without_leave_the_appliance_stays_dark(here, tmp_path):
     assert status == 2
     assert "--allow-laser" in out
     assert not any(acquisition.light for acquisition in device.shown)
+
+
+def test_the_dead_man_is_seen_from_outside(tmp_path):
+    """A controller of its own process holds the device lit and is killed; the server lets go of it."""
+    device = simulated(n_inputs=20, n_outputs=64).device
+    check = next(one for one in CHECKS if one.name == "safety.dead_man")
+    with served(device) as profile:
+        path = tmp_path / "lab.toml"
+        path.write_text(f'[devices.net]\nkind = "visa"\nresource = "{profile["resource"]}"\n')
+        session = session_of(load_config(path), Asked(level="standard", allow_laser=True))
+        (one,) = run(session, [check]).judged
+    assert one.outcome.result == "passed", one.outcome
+    assert 0 < one.outcome.figure.value < session.limits.dead_man_s
+    assert not device.status().light_on

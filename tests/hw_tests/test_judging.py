@@ -102,3 +102,12 @@ def test_what_is_expected_comes_from_the_config_then_from_the_baseline():
     assert expected(of, "a.b", None) == (2.0, 0.1, "the baseline of monday")
     assert expected(of, "a.c", None) is None
     assert with_error(Quantity(1.0, 3.0), 4.0).standard_error == 5.0
+
+
+def test_the_error_in_the_fault_may_be_another():
+    """A ratio of 1000 ± 30 says nothing of how well 0.03 is told from 0.3."""
+    of = session()
+    figure, limit = Quantity(1000.0, 30.0), Limit("least", 0.3)
+    outcome = against(of, figure, limit, "fault", "the ratio", "mend it", n=1, fault=0.03, fault_error=0.01)
+    assert outcome.result == "passed"
+    assert outcome.statistics.power == pytest.approx(1.0)

@@ -120,7 +120,7 @@ def test_every_commented_key_of_the_starter_config_is_valid(here, tmp_path):
     ("arguments", "message"),
     [
         (("train", "--config", "missing.toml"), "no config file missing.toml"),
-        (("train", "--device", "lab1"), "no device profile 'lab1'; allowed: sim"),
+        (("train", "--device", "lab1"), "no device profile 'lab1'; allowed: bench, sim, visa"),
         (("train", "--set", "camera.bits=8"), "devices.sim.camera.bits: unknown key; allowed: bit_depth"),
         (("train", "--set", "train.epoch=8"), "train.epoch: unknown key; did you mean 'epochs'"),
         (("train", "--method", "backprop"), "train.method = 'backprop'"),

@@ -81,7 +81,7 @@ def test_the_only_profile_is_the_default_device(tmp_path, monkeypatch):
         ),
         (("n_inputs = 20", 'n_inputs = "many"'), r"devices\.d\.n_inputs = 'many': input should be a valid integer"),
         (("n_inputs = 20\n", ""), r"devices\.d\.n_inputs: missing"),
-        (('kind = "sim"\nn_inputs = 20', "n_inputs = 20"), r"devices\.d\.kind: missing; allowed: sim"),
+        (('kind = "sim"\nn_inputs = 20', "n_inputs = 20"), r"devices\.d\.kind: missing; allowed: bench, sim"),
         (
             ('kind = "sim"\nn_inputs = 20', 'kind = "sym"\nn_inputs = 20'),
             "unknown device kind 'sym'; did you mean 'sim'",

@@ -49,7 +49,7 @@ def test_optical_feedback_needs_a_device_that_is_large_enough(blobs: Dataset) ->
     network = make_network(settings, blobs)
     with pytest.raises(ConfigError, match="name a device"):
         make_method(settings, network)
-    with pytest.raises(InputError, match="has 5 outputs, feedback needs 6"):
+    with pytest.raises(InputError, match="projects to 5 outputs, feedback needs 6"):
         make_method(settings, network, FakeOPU(3, 5))  # type: ignore[arg-type]
 
 

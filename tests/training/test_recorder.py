@@ -11,7 +11,7 @@ from opu.training.record import StepRecord
 from opu.training.recorder import facts_in, tidy
 from opu.training.run import RunStart, run_training
 from opu.training.run_facts import RunFacts, stamp_utc
-from opu.training.session import _opener
+from opu.training.session import opener
 from opu.training.settings import TrainSettings
 
 from opu.config import load_config
@@ -22,7 +22,7 @@ def test_metrics_say_which_run_on_which_device_at_what_cost(tmp_path: Path) -> N
     starts: list[RunStart] = []
     settings = TrainSettings(epochs=2, hidden=(12, 8), batch_size=512, out=tmp_path)
     config = load_config(None, "sim", [])
-    result = run_training(settings, _opener(config), device_name="lab1", on_start=starts.append)
+    result = run_training(settings, opener(config), device_name="lab1", on_start=starts.append)
     spec = starts[0].device
     assert spec is not None
     document = json.loads((Path(result.run_dir) / "metrics.json").read_text())

@@ -68,3 +68,16 @@ wait "$serving"
 serving=
 grep -q '^light off, stopped' served
 echo "a served device is read with the visa extra"
+
+# Hardware in the loop, away from the tree: a healthy device is fit, a sick one is not, and the same suite is one of pytest's.
+opu hil --config lab.toml --device d --set n_inputs=40 --set n_outputs=256 --json | tail -n 1 | grep -q '"fitness": "fit"'
+if opu hil --config lab.toml --device d --only codes --sick bit-stuck > unfit; then echo "a stuck bit should be unfit"; exit 1; fi
+grep -q 'bit 3 stuck at 1' unfit
+"$uv" pip install --quiet --python "$away/venv/bin/python" pytest
+suite=$(opu hil --where)
+pytest -q "$suite" --opu-config lab.toml --opu-device d -k "identity or codes or light"
+status=0
+pytest -q "$suite" > skipped || status=$?
+test "$status" = 5
+grep -q 'no device, nothing tested' skipped
+echo "the hardware tests run from the wheel"
