@@ -36,6 +36,12 @@ RESULTS = ROOT / "benchmarks" / "results" / "hil-false-alarms.json"
 PRESETS = ("ideal", "typical", "harsh")
 N_INPUTS, N_OUTPUTS = 100, 512
 CONFIDENCE = 0.95
+ORDER = [
+    *((route, preset) for route in ("simulator", "appliance") for preset in (*PRESETS, "all")),
+    ("bench", "fake parts"),
+    ("all", "all"),
+]
+MARKS = "<!-- alarms -->", "<!-- end -->"
 UNTIMED = {"frame_rate": 0.01, "jitter": 1000.0}
 """The time that this process takes to make a bench's images is no fault of the bench."""
 
@@ -48,6 +54,7 @@ def main() -> int:
     parser.add_argument("--bench-seeds", type=int, default=20, help="benches of parts in memory, from the tests")
     parser.add_argument("--train-every", type=int, default=10, help="every n-th device also trains; 0: none")
     parser.add_argument("--json", type=Path, default=RESULTS)
+    parser.add_argument("--docs", type=Path, help="put the table into this page, between its marks: docs/hil.md")
     wanted = parser.parse_args()
     set_num_threads(1)
     suite, runs = digest(), {}
@@ -75,6 +82,10 @@ def main() -> int:
         }
         write_atomic(wanted.json, json.dumps(document, indent=1) + "\n")
     print(table(rates(runs)))
+    if wanted.docs is not None:
+        before, rest = wanted.docs.read_text(encoding="utf-8").split(MARKS[0])
+        _, after = rest.split(MARKS[1], 1)
+        write_atomic(wanted.docs, f"{before}{MARKS[0]}\n{table(rates(runs))}\n{MARKS[1]}{after}")
     return 0
 
 
@@ -149,7 +160,7 @@ def rates(runs: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
     groups: dict[tuple[str, str], list[str]] = {}
     for name, run in runs.items():
         route, preset, *_ = name.split("/")
-        for key in ((route, preset), (route, "all"), ("all", "all")):
+        for key in {(route, preset), (route, "fake parts" if route == "bench" else "all"), ("all", "all")}:
             groups.setdefault(key, []).append(run["fitness"])
     return [
         {
@@ -163,7 +174,7 @@ def rates(runs: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
             if alarms < len(found)
             else 1.0,
         }
-        for (route, preset), found in groups.items()
+        for (route, preset), found in sorted(groups.items(), key=lambda group: ORDER.index(group[0]))
     ]
 
 

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 WIDTH, BLOCKS, HEADS, CONTEXT, BATCH = 96, 3, 4, 64, 16
-WARM_UP_STEPS, FINAL_RATE = 100, 0.1
+EMBEDDING_STD, WARM_UP_STEPS, FINAL_RATE = 0.3, 100, 0.1
 ENCODING = {"kind": "stochastic"}
 
 
@@ -35,6 +35,8 @@ class Transformer(nn.Module):
     def __init__(self, vocabulary: int) -> None:
         super().__init__()
         self.characters, self.places = nn.Embedding(vocabulary, WIDTH), nn.Embedding(CONTEXT, WIDTH)
+        for embedding in (self.characters, self.places):
+            nn.init.normal_(embedding.weight, std=EMBEDDING_STD)
         self.blocks = nn.ModuleList(
             nn.TransformerEncoderLayer(WIDTH, HEADS, 4 * WIDTH, dropout=0.0, activation="gelu", batch_first=True)
             for _ in range(BLOCKS)
@@ -80,7 +82,7 @@ def parser() -> argparse.ArgumentParser:
         "--validate", action="store_true", help="for tuning: learn from 85 %% of the text, measure on the next 5 %%"
     )
     result.add_argument("--steps", type=int, default=3000, help="batches of 16 x 64 characters (default: 3000)")
-    result.add_argument("--learning-rate", type=float, default=4e-3, help="at its peak (default: 4e-3)")
+    result.add_argument("--learning-rate", type=float, default=8e-3, help="at its peak (default: 8e-3)")
     result.add_argument(
         "--cut",
         type=int,

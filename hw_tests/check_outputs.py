@@ -18,6 +18,7 @@ from .outcome import Limit, Outcome, Statistics, failed, passed
 from .session import Session
 
 N_PATTERNS = 48
+N_SNR_PATTERNS = 32
 LIT = 0.05
 STUCK = 1e-3
 """Of the typical variance over patterns: speckle of 48 patterns varies less by chance in one output of 10^30 or fewer."""
@@ -138,8 +139,14 @@ def _snr(session: Session) -> Outcome:
         "training needs 0.3, and fails at 0.1: more light, a longer exposure, or a better camera",
         n=len(found.indices),
         fault=0.1 * session.limits.snr_per_frame,
+        fault_error=snr_error(0.1 * session.limits.snr_per_frame, len(found.indices) * N_SNR_PATTERNS),
         draw=draw,
     )
+
+
+def snr_error(snr: float, n: int) -> float:
+    """Standard error of a ratio of signal to noise power from n pairs of readings, where it is below 1."""
+    return float((1 + snr) * np.sqrt(2 / n))
 
 
 CHECKS = (

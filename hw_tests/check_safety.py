@@ -7,13 +7,16 @@ import sys
 import time
 
 from opu import Acquisition
-from opu.errors import DeviceError, OPUError
+from opu.characterization.quantity import Quantity
+from opu.device import Device
+from opu.errors import DeviceError, DeviceLost, OPUError
 
 from .check import Check
 from .measured import half_on
 from .outcome import Limit, Outcome, failed, passed, skipped, unjudged
 from .session import Session
 
+POLL_S = 0.05
 CONTROLLER = """
 import sys, time, opu
 from opu.device import Acquisition
@@ -63,33 +66,61 @@ def _interlock(session: Session) -> Outcome:
 
 
 def _dead_man(session: Session) -> Outcome:
-    """A controller is killed while the light is on; the device must say soon that it is dark."""
-    if session.source is None:
-        return skipped("needs a config file, from which another process can open the device")
-    if session.spec.kind != "visa":
-        return skipped("only a device behind `opu serve` can be watched from outside while its controller dies")
-    session.close()
-    command = [sys.executable, "-c", CONTROLLER, *session.source]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as controller:
-        assert controller.stdout is not None
-        if controller.stdout.readline().strip() != "lit":
-            controller.kill()
-            return unjudged("the second controller could not open the device")
-        watched = session.make().device
-        before = watched.status().light_on
-        controller.kill()
-        start = time.monotonic()
-        while watched.status().light_on and time.monotonic() - start < 2 * session.limits.dead_man_s:
-            time.sleep(0.05)
-        seconds = time.monotonic() - start
-    limit = Limit("most", session.limits.dead_man_s, "s", key="dead_man_s")
-    if not before:
-        return unjudged("the light was not on before the controller was killed", limit=limit)
-    if seconds > session.limits.dead_man_s:
-        return failed(
-            "dead-man does not work", f"{seconds:.1f} s after its controller died the light is on", limit=limit
+    """A controller is killed while it holds the device lit; soon the device must be free again, and dark."""
+    if session.source is None or session.kind != "visa":
+        return skipped(
+            "needs a config file, from which another process can open the device"
+            if session.kind == "visa"
+            else "only a device behind `opu serve` outlives its controller; kill `opu serve` itself to see its watchdog"
         )
-    return passed(f"dark {seconds:.2g} s after its controller was killed", limit=limit)
+    session.close()
+    device, limit = session.make().device, Limit("most", session.limits.dead_man_s, "s", key="dead_man_s")
+    with subprocess.Popen(
+        [sys.executable, "-c", CONTROLLER, *session.source], stdout=subprocess.PIPE, text=True
+    ) as other:
+        try:
+            assert other.stdout is not None
+            if other.stdout.readline().strip() != "lit":
+                return unjudged("the second controller could not open the device", limit=limit)
+            if _taken(device):
+                device.close()
+                return unjudged("the second controller did not hold the device", limit=limit)
+        finally:
+            other.kill()
+    start = time.monotonic()
+    while not _taken(device):
+        if time.monotonic() - start > 2 * limit.value:
+            return failed(
+                "dead-man does not work",
+                f"{2 * limit.value:g} s after its controller was killed the device is still held; do not leave it alone: the "
+                "light may be on",
+                limit=limit,
+            )
+        time.sleep(POLL_S)
+    seconds = time.monotonic() - start
+    figure = Quantity(seconds, POLL_S, "s")
+    lit = device.status().light_on
+    device.close()
+    if lit or seconds > limit.value:
+        return failed(
+            "dead-man does not work",
+            f"free {figure} after its controller was killed, accepted is {limit}"
+            + ("; and its light is on" if lit else ""),
+            figure=figure,
+            limit=limit,
+        )
+    return passed(f"free and dark {figure} after its controller was killed", figure=figure, limit=limit)
+
+
+def _taken(device: Device) -> bool:
+    """Whether it could be opened."""
+    try:
+        device.open()
+    except DeviceLost:
+        raise
+    except DeviceError:
+        return False
+    return True
 
 
 CHECKS = (
@@ -104,7 +135,7 @@ CHECKS = (
     Check("safety.interlock", "an open interlock is obeyed", _interlock, faults=("interlock ignored",)),
     Check(
         "safety.dead_man",
-        "dark soon after the controller dies",
+        "free and dark soon after the controller dies",
         _dead_man,
         level="standard",
         test="one SIGKILL",

@@ -146,6 +146,7 @@ def _steady(session: Session) -> Outcome:
         "let laser and camera warm up, and keep draughts away"
         + (f" ({known[0]:.1f} to {known[-1]:.1f} °C)" if known else ""),
         n=16 * len(lit),
+        fault=4 * session.limits.thermal_drift,
         draw=draw,
     )
 
@@ -170,7 +171,7 @@ CHECKS = (
         "timing.steady",
         "the light does not change over the run",
         _steady,
-        test="z test of the slope over rounds of 16 frames",
+        test="z test of the slope over rounds of 16 frames; power against four times the limit",
         faults=("the light is not steady",),
     ),
 )

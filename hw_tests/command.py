@@ -94,6 +94,7 @@ def session_of(config: Config, wanted: Asked, scratch: Path | None = None) -> Se
         allow_laser=wanted.allow_laser,
         baseline=None if wanted.baseline is None else read_baseline(wanted.baseline),
         source=(config.source, config.device) if is_file else None,
+        kind=kind.name,
         hours=wanted.hours,
     )
 

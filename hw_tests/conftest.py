@@ -5,16 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from opu.config import load_config
-from opu.errors import OPUError
-
-from .check import LEVELS, Check
-from .command import Asked, checks_of, session_of
-from .session import Session
+if TYPE_CHECKING:  # what is heavy is imported once there is a device
+    from .check import Check
+    from .command import Asked
+    from .session import Session
 
 NO_DEVICE = "no device, nothing tested: give --opu-config FILE and --opu-device PROFILE (`opu init FILE` writes a file)"
 
@@ -25,7 +23,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--opu-config", metavar="FILE", help="TOML file with device profiles")
     group.addoption("--opu-device", metavar="PROFILE", help="profile of the file, or a kind of device")
     group.addoption("--opu-set", metavar="KEY=VALUE", action="append", default=[], help="override one key of the file")
-    group.addoption("--opu-level", choices=LEVELS, default="quick", help="quick, standard or soak")
+    group.addoption(
+        "--opu-level", choices=("quick", "standard", "soak"), default="quick", help="quick, standard or soak"
+    )
     group.addoption("--opu-hours", type=float, default=2.0, help="how long level soak runs")
     group.addoption("--opu-baseline", metavar="RUN", type=Path, help="an earlier report of `opu hil`")
     group.addoption("--allow-laser", action="store_true", help="let a real device emit light")
@@ -39,6 +39,8 @@ def device_named(config: pytest.Config) -> bool:
 
 def asked(config: pytest.Config) -> Asked:
     """What the options ask for."""
+    from .command import Asked
+
     option = config.getoption
     return Asked(
         level=option("--opu-level"),
@@ -59,6 +61,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "check" in metafunc.fixturenames:
         if not device_named(metafunc.config):
             pytest.skip(NO_DEVICE, allow_module_level=True)
+        from .command import checks_of
+
         chosen = checks_of(asked(metafunc.config))
         metafunc.parametrize("check", chosen, ids=[check.name for check in chosen])
 
@@ -66,6 +70,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.fixture(scope="session")
 def session(pytestconfig: pytest.Config) -> Iterator[Session]:
     """The device, opened at first use; dark and released at the end, whatever happens."""
+    from opu.config import load_config
+    from opu.errors import OPUError
+
+    from .command import checks_of, session_of
+
     option, wanted = pytestconfig.getoption, asked(pytestconfig)
     try:
         config = load_config(option("--opu-config"), option("--opu-device"), option("--opu-set"))

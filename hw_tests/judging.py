@@ -30,12 +30,14 @@ def against(
     *,
     n: int,
     fault: float | None = None,
+    fault_error: float | None = None,
     **more: Any,
 ) -> Outcome:
     """Failed where the figure lies beyond the limit by more than chance; unjudged where it might, and a fault would not show.
 
     cause: the fault's name. what: the figure's. n: sample size. fault: value of the figure in the fault this is for, from
-    which the power follows; below ENOUGH_POWER the check cannot judge. A bound counts for the side that it bounds.
+    which the power follows; below ENOUGH_POWER the check cannot judge. fault_error: the figure's error there, where it is
+    another. A bound counts for the side that it bounds.
     """
     if figure.value is None:
         return unjudged(f"{what}: {figure.note}", figure=figure, limit=limit, **more)
@@ -45,7 +47,8 @@ def against(
     power = None
     if fault is not None:
         reach = _beyond(Quantity(fault, 0.0), limit)[0]
-        power = float(reach > 0) if error == 0 else float(norm.cdf(reach / error - z))
+        there = error if fault_error is None else fault_error
+        power = float(reach > 0) if there == 0 else float(norm.cdf(reach / there - z))
     statistics = Statistics(f"z test of {what} against its limit", n, session.significance, p_value, power)
     kept = {"figure": figure, "limit": limit, "statistics": statistics, **more}
     text = f"{what} is {figure}, accepted is {limit}"

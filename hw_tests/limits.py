@@ -23,7 +23,7 @@ class Limits(BaseModel):
     gain_dn_per_e: Positive | None = Field(
         None, description="data sheet's or an earlier measurement's; None: not judged"
     )
-    gain_tolerance: Fraction = Field(0.1, description="relative")
+    gain_tolerance: Fraction = Field(0.1, description="of the gain from that, relative, at most")
     read_noise_e: Positive | None = Field(None, description="at most; None: not judged")
     full_well_e: Positive | None = Field(None, description="at least; None: not judged")
     dark_level: Fraction = Field(0.25, description="of the range, at most")
@@ -48,7 +48,7 @@ class Limits(BaseModel):
     lost_frames: Fraction = Field(0.0, description="of frames shown, at most")
     medium_correlation: Fraction = Field(0.8, description="of readings with those of the baseline's medium, at least")
     alignment_deg: Annotated[float, Field(gt=0, le=90)] = Field(
-        80.0, description="angle of hidden gradients to backprop's after a short training, at most"
+        80.0, description="angle of a sample's errors to backprop's after a short training, at most"
     )
     accuracy: Fraction = Field(0.8, description="of a short training on handwritten digits, at least")
     thermal_drift: Fraction = Field(0.05, description="change of the bright level while settling, at most")

@@ -31,7 +31,7 @@ class Session:
 
     make: a new, closed OPU over the same device. emits_light: whether light must be allowed (a simulator emits none).
     baseline: figures and readings of an earlier day, if any. n_tests: statistical tests of this level, among which the
-    significance is divided. source: config file and profile, for a second process.
+    significance is divided. source: config file and profile, for a second process. kind: of device, by the profile.
     hours, journal: how long level soak runs, and the file that says how far it came.
     say: told what is being done. limits, level, seed: as asked for.
     """
@@ -45,6 +45,7 @@ class Session:
     allow_laser: bool = False
     baseline: Baseline | None = None
     source: tuple[str, str] | None = None
+    kind: str = ""
     hours: float = 2.0
     journal: Path | None = None
     n_tests: int = 1

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
-from .check import Check
-from .session import Session
-from .suite import judge
+if TYPE_CHECKING:
+    from .check import Check
+    from .session import Session
 
 pytestmark = pytest.mark.filterwarnings("default")
 
 
 def test_device(check: Check, session: Session, lost: list[Check]) -> None:
     """What the check says: a failure with its cause and remedy, or why it could not tell."""
+    from .suite import judge
+
     if lost:
         pytest.skip(f"the device was lost in {lost[0].name}")
     outcome = judge(session, check).outcome

@@ -113,8 +113,23 @@ def matrix(
 
 
 @app.command()
-def checks() -> None:
+def checks(
+    markdown: Annotated[bool, typer.Option("--markdown", help="As a table in Markdown.")] = False,
+    report: Annotated[
+        Path | None, typer.Option(metavar="RUN", help="With --markdown: sample sizes and powers of this report.")
+    ] = None,
+) -> None:
     """List every check: what it holds, from which level on, and how it decides."""
+    if markdown:
+        found = None if report is None else import_module("opu.hw_tests.document").read_document(report)
+        typer.echo(import_module("opu.hw_tests.tables").checks_table(found), nl=False)
+        return
     for check in import_module("opu.hw_tests.catalogue").CHECKS:
         typer.echo(f"{check.name:34} {check.level:9} {check.law}")
         typer.echo(f"{'':34} {'':9} test: {check.test}")
+
+
+@app.command()
+def limits() -> None:
+    """The keys of [hil] and [devices.NAME.hil], their defaults and meaning, as a table in Markdown."""
+    typer.echo(import_module("opu.hw_tests.tables").limits_table(), nl=False)

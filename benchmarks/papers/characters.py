@@ -4,8 +4,8 @@
 
 DIR holds tinyshakespeare.txt (input.txt in data/tinyshakespeare of github.com/karpathy/char-rnn). Each line of the table is
 examples/transformer.py under another feedback. --tune chooses each arm's learning rate on the last eighteenth of the training
-text, held back for that, after a third of the steps; the networks of the table then train on all of it, and see the test text
-once, when they are done. Killed, the same command goes on from the last finished training.
+text, held back for that; the networks of the table then train on all of it, and see the test text once, when they are done.
+Killed, the same command goes on from the last finished training.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ ARMS = (
     Arm("dfa-optical", "DFA, sampled errors through light", (), {"feedback": "optical", "retrieval": "anchor2"}),
     Arm("last-layer", "last layer only", (), {"feedback": "shallow"}),
 )
-SHARED = {"optimiser": "adam", "learning_rate": 4e-3}
-GRID = {"learning_rate": (1e-3, 2e-3, 4e-3, 8e-3)}
+SHARED = {"optimiser": "adam", "learning_rate": 8e-3}
+GRID = {"learning_rate": (2e-3, 4e-3, 8e-3)}
 
 
 def example() -> ModuleType:
@@ -50,16 +50,16 @@ def example() -> ModuleType:
     return transformer
 
 
-def network(transformer: ModuleType, args: argparse.Namespace) -> Hyper:
+def network(transformer: ModuleType, steps: int) -> Hyper:
     """What all arms share of the example."""
     return {
         "blocks": transformer.BLOCKS,
         "width": transformer.WIDTH,
         "heads": transformer.HEADS,
+        "embedding_std": transformer.EMBEDDING_STD,
         "context": transformer.CONTEXT,
         "batch_size": transformer.BATCH,
-        "steps": args.steps,
-        "tuning_steps": args.tuning_steps,
+        "steps": steps,
         "warm_up_steps": transformer.WARM_UP_STEPS,
         "schedule": f"cosine to {transformer.FINAL_RATE:g}",
     }
@@ -71,7 +71,7 @@ def command_line(args: argparse.Namespace, part: Part, job: Job) -> list[str]:
         "data": text_file(args.data),
         "feedback": job.hyper["feedback"],
         "learning-rate": job.hyper["learning_rate"],
-        "steps": job.hyper["steps" if part == "test" else "tuning_steps"],
+        "steps": job.hyper["steps"],
         "seed": job.seed,
         "threads": args.threads,
     }
@@ -93,13 +93,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = options(__doc__, "characters", ARMS, seeds=3, tuning_seeds=1)
     parser.set_defaults(threads=1)  # of a network so small
     parser.add_argument("--steps", type=int, default=3000, help="of batches (default: %(default)s)")
-    parser.add_argument("--tuning-steps", type=int, default=1000, help="the same, while tuning (default: %(default)s)")
     args = parser.parse_args(argv)
     begin(args)
     arms = chosen_arms(args.arms, ARMS)
     _, device = device_table(args)
     transformer = example()
-    shared = network(transformer, args) | SHARED
+    shared = network(transformer, args.steps) | SHARED
 
     def hyper(arm: Arm) -> Hyper:
         sampled = {"encoding": transformer.ENCODING} if arm.own["feedback"] in ("encoded", "optical") else {}

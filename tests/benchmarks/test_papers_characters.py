@@ -11,7 +11,7 @@ import pytest
 
 from opu.errors import InputError
 
-TINY = ["--steps", "3", "--tuning-steps", "2", "--seeds", "1"]
+TINY = ["--steps", "3", "--seeds", "1"]
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def test_tuning_never_sees_the_test_text(characters, asked, tmp_path, capsys):
     said = capsys.readouterr().out
     n_tuned = len(characters.ARMS) * len(characters.GRID["learning_rate"])
     assert [a.validate for a in asked] == [True] * n_tuned + [False] * len(characters.ARMS)
-    assert {(a.steps, a.seed) for a in asked[:n_tuned]} == {(2, 1000)}
+    assert {(a.steps, a.seed) for a in asked[:n_tuned]} == {(3, 1000)}
     assert {(a.steps, a.seed, a.learning_rate) for a in asked[n_tuned:]} == {(3, 0, 2e-3)}
     assert {a.data for a in asked} == {str(tmp_path / "tinyshakespeare.txt")}
     # the device's keys are the optical arm's alone
