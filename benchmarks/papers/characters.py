@@ -3,9 +3,9 @@
     python benchmarks/papers/characters.py --data DIR      (PyTorch where it is installed: pip install torch)
 
 DIR holds tinyshakespeare.txt (input.txt in data/tinyshakespeare of github.com/karpathy/char-rnn). Each line of the table is
-examples/transformer.py under another feedback. --tune chooses each arm's learning rate on the last eighteenth of the training
-text, held back for that; the networks of the table then train on all of it, and see the test text once, when they are done.
-Killed, the same command goes on from the last finished training.
+examples/transformer.py under another feedback. --tune chooses each arm's learning rate and first embeddings on the last
+eighteenth of the training text, held back for that, after a third of the steps; the networks of the table then train on all of
+it, and see the test text once, when they are done. Killed, the same command goes on from the last finished training.
 """
 
 from __future__ import annotations
@@ -28,14 +28,18 @@ LAUNAY = "Launay et al. 2020, arXiv:2006.12878"
 OTHER = "perplexity on WikiText-103, other data and a larger network: only the order compares"
 
 ARMS = (
-    Arm("backprop", "backprop", (Published(29.8, LAUNAY, OTHER),), {"feedback": "backprop"}),
+    Arm(
+        "backprop",
+        "backprop",
+        (Published(29.8, LAUNAY, OTHER),),
+        {"feedback": "backprop", "learning_rate": 4e-3, "embedding_std": 1.0},
+    ),
     Arm("dfa-digital", "DFA, floats", (Published(52.0, LAUNAY),), {"feedback": "digital"}),
-    Arm("dfa-encoded", "DFA, sampled errors", (), {"feedback": "encoded"}),
     Arm("dfa-optical", "DFA, sampled errors through light", (), {"feedback": "optical", "retrieval": "anchor2"}),
     Arm("last-layer", "last layer only", (), {"feedback": "shallow"}),
 )
-SHARED = {"optimiser": "adam", "learning_rate": 8e-3}
-GRID = {"learning_rate": (2e-3, 4e-3, 8e-3)}
+SHARED = {"optimiser": "adam", "learning_rate": 8e-3, "embedding_std": 0.3}
+GRID = {"learning_rate": (2e-3, 4e-3, 8e-3), "embedding_std": (0.3, 1.0)}
 
 
 def example() -> ModuleType:
@@ -50,16 +54,16 @@ def example() -> ModuleType:
     return transformer
 
 
-def network(transformer: ModuleType, steps: int) -> Hyper:
+def network(transformer: ModuleType, args: argparse.Namespace) -> Hyper:
     """What all arms share of the example."""
     return {
         "blocks": transformer.BLOCKS,
         "width": transformer.WIDTH,
         "heads": transformer.HEADS,
-        "embedding_std": transformer.EMBEDDING_STD,
         "context": transformer.CONTEXT,
         "batch_size": transformer.BATCH,
-        "steps": steps,
+        "steps": args.steps,
+        "tuning_steps": args.tuning_steps,
         "warm_up_steps": transformer.WARM_UP_STEPS,
         "schedule": f"cosine to {transformer.FINAL_RATE:g}",
     }
@@ -71,7 +75,8 @@ def command_line(args: argparse.Namespace, part: Part, job: Job) -> list[str]:
         "data": text_file(args.data),
         "feedback": job.hyper["feedback"],
         "learning-rate": job.hyper["learning_rate"],
-        "steps": job.hyper["steps"],
+        "embedding-std": job.hyper["embedding_std"],
+        "steps": job.hyper["steps" if part == "test" else "tuning_steps"],
         "seed": job.seed,
         "threads": args.threads,
     }
@@ -93,17 +98,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = options(__doc__, "characters", ARMS, seeds=3, tuning_seeds=1)
     parser.set_defaults(threads=1)  # of a network so small
     parser.add_argument("--steps", type=int, default=3000, help="of batches (default: %(default)s)")
+    parser.add_argument("--tuning-steps", type=int, default=1000, help="the same, while tuning (default: %(default)s)")
     args = parser.parse_args(argv)
     begin(args)
     arms = chosen_arms(args.arms, ARMS)
     _, device = device_table(args)
     transformer = example()
-    shared = network(transformer, args.steps) | SHARED
+    shared = network(transformer, args) | SHARED
 
     def hyper(arm: Arm) -> Hyper:
-        sampled = {"encoding": transformer.ENCODING} if arm.own["feedback"] in ("encoded", "optical") else {}
-        light = {"device": device} if arm.own["feedback"] == "optical" else {}
-        return shared | dict(arm.own) | sampled | light
+        light = {"encoding": transformer.ENCODING, "device": device} if arm.own["feedback"] == "optical" else {}
+        return shared | dict(arm.own) | light
 
     def trained(part: Part, job: Job) -> Result:
         given = transformer.arguments(transformer.parser(), command_line(args, part, job))
