@@ -26,7 +26,7 @@ wheel-test: $(UV)  ## build the wheel, install it elsewhere, use it from outside
 	tests/wheel/smoke.sh $(abspath $(UV))
 
 torch-test: .torch/ready  ## the tests that need PyTorch, in an environment of their own
-	.torch/bin/python -m pytest -m torch tests/opu/test_torch*.py tests/opu/test_arrays.py tests/examples $(ARGS)
+	.torch/bin/python -m pytest -m torch tests/opu/test_torch*.py tests/opu/test_arrays.py tests/examples tests/benchmarks/test_papers_characters.py $(ARGS)
 
 examples: .torch/ready  ## every example in full, on simulated light; OPU_DATA names the folder of those with data; half an hour
 	set -e; for each in autoencoder convnet $(if $(OPU_DATA),cora_gcn transformer); do \
