@@ -22,16 +22,18 @@ class LawBroken(AssertionError):
     """A device does not keep the contract."""
 
 
-def _demand(condition: bool, message: str) -> None:
+def demand(condition: bool, message: str) -> None:
+    """LawBroken, with the message, unless the condition holds."""
     if not condition:
         raise LawBroken(message)
 
 
-def _refuses(action: Callable[[], Any], error: type[Exception], what: str) -> None:
+def refuses(action: Callable[[], Any], error: type[Exception], what: str) -> None:
+    """LawBroken unless the action raises that error, and explains itself."""
     try:
         action()
     except error as caught:
-        _demand(len(str(caught)) > 20, f"{what} is refused without an explanation: {caught!r}")
+        demand(len(str(caught)) > 20, f"{what} is refused without an explanation: {caught!r}")
         return
     except Exception as caught:
         raise LawBroken(f"{what} raises {type(caught).__name__} ({caught}), not {error.__name__}") from caught
@@ -42,16 +44,16 @@ def spec_is_consistent(subject: Subject) -> None:
     """The spec is readable before open(), does not change by opening, and its numbers can be true."""
     device = subject.make()
     before = device.spec
-    _demand(before.n_inputs >= 1 and before.n_outputs >= 1, f"spec has no inputs or outputs: {before}")
-    _demand(1 <= before.bit_depth <= 16, f"bit_depth = {before.bit_depth} is not within 1 to 16")
-    _demand(0 < before.saturation_dn < 2**before.bit_depth, f"saturation_dn = {before.saturation_dn} is out of range")
-    _demand(0 < before.exposure_min_s <= before.exposure_max_s, "exposure limits are not 0 < min <= max")
-    _demand(before.frame_rate_hz > 0, f"frame_rate_hz = {before.frame_rate_hz}")
+    demand(before.n_inputs >= 1 and before.n_outputs >= 1, f"spec has no inputs or outputs: {before}")
+    demand(1 <= before.bit_depth <= 16, f"bit_depth = {before.bit_depth} is not within 1 to 16")
+    demand(0 < before.saturation_dn < 2**before.bit_depth, f"saturation_dn = {before.saturation_dn} is out of range")
+    demand(0 < before.exposure_min_s <= before.exposure_max_s, "exposure limits are not 0 < min <= max")
+    demand(before.frame_rate_hz > 0, f"frame_rate_hz = {before.frame_rate_hz}")
     anchor = before.anchor_input
-    _demand(anchor is None or 0 <= anchor < before.n_inputs, f"anchor_input = {anchor} is not one of the inputs")
+    demand(anchor is None or 0 <= anchor < before.n_inputs, f"anchor_input = {anchor} is not one of the inputs")
     device.open()
     try:
-        _demand(device.spec == before, "spec changes when the device opens")
+        demand(device.spec == before, "spec changes when the device opens")
     finally:
         device.close()
 
@@ -62,9 +64,9 @@ def readings_have_shape_and_type(subject: Subject) -> None:
         spec = device.spec
         for n in (1, 2, 5):
             readings = device.measure(random_frames(device, n))
-            _demand(readings.shape == (n, spec.n_outputs), f"{n} frames give shape {readings.shape}")
-            _demand(readings.dtype == spec.reading_dtype, f"readings are {readings.dtype}, not {spec.reading_dtype}")
-            _demand(int(readings.max()) < 2**spec.bit_depth, f"a reading exceeds {spec.bit_depth} bits")
+            demand(readings.shape == (n, spec.n_outputs), f"{n} frames give shape {readings.shape}")
+            demand(readings.dtype == spec.reading_dtype, f"readings are {readings.dtype}, not {spec.reading_dtype}")
+            demand(int(readings.max()) < 2**spec.bit_depth, f"a reading exceeds {spec.bit_depth} bits")
 
 
 def same_frames_see_the_same_medium(subject: Subject) -> None:
@@ -77,10 +79,10 @@ def same_frames_see_the_same_medium(subject: Subject) -> None:
         third = device.measure(frames)
     for name, readings in (("again", second), ("after close and open", third)):
         like = similarity(first, readings)
-        _demand(like >= subject.similarity, f"the same frames {name} correlate only {like:.2f} with the first readings")
+        demand(like >= subject.similarity, f"the same frames {name} correlate only {like:.2f} with the first readings")
     # Frames sharing half of their inputs correlate by 1/4 in intensity; a strong anchor, on in half of them, adds to that.
     like = similarity(first, other)
-    _demand(like < 0.9, f"different frames give the same readings (correlation {like:.2f}): frozen image?")
+    demand(like < 0.9, f"different frames give the same readings (correlation {like:.2f}): frozen image?")
 
 
 def packed_frames_equal_unpacked(subject: Subject) -> None:
@@ -109,9 +111,9 @@ def batching_does_not_matter(subject: Subject) -> None:
 def _same(subject: Subject, first: Any, second: Any, what: str) -> None:
     if subject.repeatable:
         wrong = int(np.count_nonzero(first != second))
-        _demand(wrong == 0, f"{what}: {wrong} of {first.size} readings differ on a repeatable device")
+        demand(wrong == 0, f"{what}: {wrong} of {first.size} readings differ on a repeatable device")
     like = similarity(first, second)
-    _demand(like >= subject.similarity, f"{what}: readings correlate only {like:.2f}")
+    demand(like >= subject.similarity, f"{what}: readings correlate only {like:.2f}")
 
 
 def orientation_is_out_in(subject: Subject) -> None:
@@ -124,13 +126,13 @@ def orientation_is_out_in(subject: Subject) -> None:
         readings = np.mean([device.measure(one_hot) for _ in range(8)], axis=0)
     expected = subject.intensities[:, :n].T
     like = similarity(readings, expected)
-    _demand(like >= subject.similarity, f"one-hot frames correlate only {like:.2f} with the columns of |A|^2")
+    demand(like >= subject.similarity, f"one-hot frames correlate only {like:.2f} with the columns of |A|^2")
     for name, wrong in (
         ("rows (transposed)", expected[:, :n].T),
         ("shifted columns", np.roll(expected, 1, axis=1)[:, :n]),
     ):
         unlike = similarity(readings[:, :n], wrong)
-        _demand(unlike < 0.5, f"one-hot frames correlate {unlike:.2f} with the {name} of |A|^2: the medium is no test")
+        demand(unlike < 0.5, f"one-hot frames correlate {unlike:.2f} with the {name} of |A|^2: the medium is no test")
 
 
 def light_follows_exposure(subject: Subject) -> None:
@@ -139,7 +141,7 @@ def light_follows_exposure(subject: Subject) -> None:
     with exposed(subject, frames) as device:
         spec = device.spec
         acquisition = device.status().acquisition
-        _demand(acquisition is not None, "status().acquisition is None although the device was configured")
+        demand(acquisition is not None, "status().acquisition is None although the device was configured")
         assert acquisition is not None
         full = float(device.measure(frames).mean())
         device.configure(replace(acquisition, exposure_s=acquisition.exposure_s / 2, frame_time_s=None))
@@ -147,12 +149,12 @@ def light_follows_exposure(subject: Subject) -> None:
         if not spec.can_blank:
             return
         device.configure(replace(acquisition, light=False))
-        _demand(not device.status().light_on, "status says that the light is on in a blanked acquisition")
+        demand(not device.status().light_on, "status says that the light is on in a blanked acquisition")
         dark = float(device.measure(frames).mean())
         all_off = float(device.measure(np.zeros_like(frames)).mean())
         ratio = (half - dark) / (full - dark)
-        _demand(abs(ratio - 0.5) < 0.05, f"half the exposure gives {ratio:.2f} of the signal")
-        _demand(
+        demand(abs(ratio - 0.5) < 0.05, f"half the exposure gives {ratio:.2f} of the signal")
+        demand(
             abs(dark - all_off) < 0.02 * (full - dark) + 0.1,
             f"blanked frames still show: {dark:.2f} and {all_off:.2f} DN",
         )
@@ -163,9 +165,9 @@ def limits_are_refused_before_light(subject: Subject) -> None:
     with exposed(subject) as device:
         spec, before = device.spec, device.status()
         for exposure_s in (spec.exposure_min_s / 2, spec.exposure_max_s * 2, 0.0, -1.0, float("nan"), float("inf")):
-            _refuses(partial(device.configure, Acquisition(exposure_s)), DeviceError, f"exposure_s = {exposure_s}")
+            refuses(partial(device.configure, Acquisition(exposure_s)), DeviceError, f"exposure_s = {exposure_s}")
         short = Acquisition(spec.exposure_max_s, frame_time_s=spec.exposure_max_s / 2)
-        _refuses(partial(device.configure, short), DeviceError, "a frame time shorter than the exposure")
+        refuses(partial(device.configure, short), DeviceError, "a frame time shorter than the exposure")
         bad: list[tuple[str, Any]] = [
             ("a frame too wide", np.zeros((1, spec.n_inputs + 1), dtype=np.bool_)),
             ("a frame too narrow", np.zeros((1, spec.n_inputs - 1), dtype=np.bool_)),
@@ -177,10 +179,10 @@ def limits_are_refused_before_light(subject: Subject) -> None:
         if spec.n_inputs % 8:
             bad.append(("a set padding bit", np.full((1, packed_width(spec.n_inputs)), 255, dtype=np.uint8)))
         for what, frames in bad:
-            _refuses(partial(device.measure, frames), InputError, what)
+            refuses(partial(device.measure, frames), InputError, what)
         after = device.status()
-        _demand(after.frames_shown == before.frames_shown, "refused frames were counted as shown")
-        _demand(after.acquisition == before.acquisition, "a refused acquisition changed the one in force")
+        demand(after.frames_shown == before.frames_shown, "refused frames were counted as shown")
+        demand(after.acquisition == before.acquisition, "a refused acquisition changed the one in force")
 
 
 def closed_devices_refuse(subject: Subject) -> None:
@@ -189,12 +191,12 @@ def closed_devices_refuse(subject: Subject) -> None:
     frames = random_frames(device, 1)
     acquisition = Acquisition(device.spec.exposure_max_s)
     for when in ("before open()", "after close()"):
-        _refuses(partial(device.configure, acquisition), DeviceClosed, f"configure {when}")
-        _refuses(partial(device.measure, frames), DeviceClosed, f"measure {when}")
+        refuses(partial(device.configure, acquisition), DeviceClosed, f"configure {when}")
+        refuses(partial(device.measure, frames), DeviceClosed, f"measure {when}")
         device.open()
         try:
-            _refuses(device.open, DeviceError, "a second open()")
-            _refuses(partial(device.measure, frames), DeviceError, "measure before configure")
+            refuses(device.open, DeviceError, "a second open()")
+            refuses(partial(device.measure, frames), DeviceError, "measure before configure")
         finally:
             device.close()
 
@@ -226,8 +228,8 @@ def context_closes_on_error(subject: Subject) -> None:
 
 def _dark(device: Device, when: str) -> None:
     status = device.status()
-    _demand(not status.is_open, f"status says open {when}")
-    _demand(not status.light_on, f"status says that the light is on {when}")
+    demand(not status.is_open, f"status says open {when}")
+    demand(not status.light_on, f"status says that the light is on {when}")
 
 
 def status_is_truthful(subject: Subject) -> None:
@@ -236,18 +238,18 @@ def status_is_truthful(subject: Subject) -> None:
     _dark(device, "before open()")
     device.open()
     try:
-        _demand(device.status().is_open, "status says closed after open()")
-        _demand(not device.status().light_on, "light is on at open(), before anything was configured")
+        demand(device.status().is_open, "status says closed after open()")
+        demand(not device.status().light_on, "light is on at open(), before anything was configured")
         in_force = device.configure(Acquisition(device.spec.exposure_min_s))
-        _demand(device.status().acquisition == in_force, "status does not show the acquisition that configure returned")
+        demand(device.status().acquisition == in_force, "status does not show the acquisition that configure returned")
         shown, seconds = device.status().frames_shown, device.status().device_seconds
         device.measure(random_frames(device, 3))
         now = device.status()
-        _demand(now.frames_shown == shown + 3, f"3 frames counted as {now.frames_shown - shown}")
+        demand(now.frames_shown == shown + 3, f"3 frames counted as {now.frames_shown - shown}")
         frame_time_s = in_force.frame_time_s or 0.0
-        _demand(frame_time_s >= in_force.exposure_s, f"frame time {frame_time_s} s is shorter than the exposure")
+        demand(frame_time_s >= in_force.exposure_s, f"frame time {frame_time_s} s is shorter than the exposure")
         taken = now.device_seconds - seconds
-        _demand(taken >= 3 * frame_time_s * 0.999, f"3 frames of {frame_time_s} s are said to take {taken} s")
+        demand(taken >= 3 * frame_time_s * 0.999, f"3 frames of {frame_time_s} s are said to take {taken} s")
     finally:
         device.close()
 

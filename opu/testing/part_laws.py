@@ -15,7 +15,7 @@ import numpy as np
 
 from opu.errors import DeviceClosed, DeviceError
 from opu.parts import Camera, CameraSettings, Laser, Modulator, Region
-from opu.testing.laws import LawBroken
+from opu.testing.laws import LawBroken, demand, refuses
 
 
 class _Part(Protocol):
@@ -64,37 +64,21 @@ def _broken(make: Callable[[], P], laws: dict[str, Callable[[Callable[[], P]], N
     return broken
 
 
-def _demand(condition: bool, message: str) -> None:
-    if not condition:
-        raise LawBroken(message)
-
-
-def _refuses(action: Callable[[], Any], error: type[Exception], what: str) -> None:
-    try:
-        action()
-    except error as caught:
-        _demand(len(str(caught)) > 20, f"{what} is refused without an explanation: {caught!r}")
-        return
-    except Exception as caught:
-        raise LawBroken(f"{what} raises {type(caught).__name__} ({caught}), not {error.__name__}") from caught
-    raise LawBroken(f"{what} is accepted; it must raise {error.__name__}")
-
-
 def _opens_and_closes(make: Callable[[], _Part]) -> None:
     """open() once, close() any number of times and in any state, status() always, and open again."""
     part = make()
-    _demand(not part.status().is_open, "status says open before open()")
+    demand(not part.status().is_open, "status says open before open()")
     part.close()
     for _ in range(2):
         part.open()
         try:
-            _demand(part.status().is_open, "status says closed after open()")
-            _refuses(part.open, DeviceError, "a second open()")
-            _demand(part.status().is_open, "a refused second open() closes it")
+            demand(part.status().is_open, "status says closed after open()")
+            refuses(part.open, DeviceError, "a second open()")
+            demand(part.status().is_open, "a refused second open() closes it")
         finally:
             part.close()
         part.close()
-        _demand(not part.status().is_open, "status says open after close()")
+        demand(not part.status().is_open, "status says open after close()")
 
 
 def _shows_patterns(make: Callable[[], Modulator]) -> None:
@@ -103,8 +87,8 @@ def _shows_patterns(make: Callable[[], Modulator]) -> None:
     modulator.open()
     try:
         spec = modulator.spec
-        _demand(spec.rows >= 1 and spec.columns >= 1 and spec.max_patterns >= 1, f"impossible spec: {spec}")
-        _demand(spec.frame_time_min_s > 0, f"frame_time_min_s = {spec.frame_time_min_s}")
+        demand(spec.rows >= 1 and spec.columns >= 1 and spec.max_patterns >= 1, f"impossible spec: {spec}")
+        demand(spec.frame_time_min_s > 0, f"frame_time_min_s = {spec.frame_time_min_s}")
         n = min(FRAMES, spec.max_patterns)
         patterns = np.zeros((n, spec.rows, -(-spec.columns // 8)), np.uint8)
         patterns[:, :, 0] = 0x80
@@ -114,17 +98,17 @@ def _shows_patterns(make: Callable[[], Modulator]) -> None:
         modulator.stop()
         modulator.load(patterns)
         frame_time_s = max(spec.frame_time_min_s, 1e-3)
-        _refuses(lambda: modulator.start(spec.frame_time_min_s / 2), DeviceError, "a frame time below the shortest")
+        refuses(lambda: modulator.start(spec.frame_time_min_s / 2), DeviceError, "a frame time below the shortest")
         modulator.start(frame_time_s)
         modulator.wait(PATIENCE_S)
         shown = modulator.status().frames
-        _demand(shown in (None, n), f"{n} patterns ran, and status().frames = {shown}")
+        demand(shown in (None, n), f"{n} patterns ran, and status().frames = {shown}")
         modulator.stop()
         modulator.stop()
     finally:
         modulator.close()
-    _refuses(lambda: modulator.show(0), DeviceClosed, "show() after close()")
-    _refuses(lambda: modulator.load(patterns), DeviceClosed, "load() after close()")
+    refuses(lambda: modulator.show(0), DeviceClosed, "show() after close()")
+    refuses(lambda: modulator.load(patterns), DeviceClosed, "load() after close()")
 
 
 def _region(camera: Camera) -> Region:
@@ -144,18 +128,18 @@ def _refuses_settings(make: Callable[[], Camera]) -> None:
     camera.open()
     try:
         spec, good = camera.spec, _settings(camera)
-        _demand(0 < spec.exposure_min_s <= spec.exposure_max_s, f"exposure limits of {spec}")
+        demand(0 < spec.exposure_min_s <= spec.exposure_max_s, f"exposure limits of {spec}")
         set_ = camera.configure(good)
-        _demand(set_.region == good.region, f"asked for {good.region}, which its spec allows, and got {set_.region}")
+        demand(set_.region == good.region, f"asked for {good.region}, which its spec allows, and got {set_.region}")
         for exposure_s in (spec.exposure_min_s / 2, spec.exposure_max_s * 2):
             wrong = CameraSettings(good.region, exposure_s)
-            _refuses(lambda wrong=wrong: camera.configure(wrong), DeviceError, f"exposure_s = {exposure_s}")  # type: ignore[misc]
+            refuses(lambda wrong=wrong: camera.configure(wrong), DeviceError, f"exposure_s = {exposure_s}")  # type: ignore[misc]
         large = CameraSettings(Region(0, 0, spec.rows + spec.step[0], spec.columns), good.exposure_s)
-        _refuses(lambda: camera.configure(large), DeviceError, "a region beyond the sensor")
+        refuses(lambda: camera.configure(large), DeviceError, "a region beyond the sensor")
         camera.configure(good)
     finally:
         camera.close()
-    _refuses(lambda: camera.configure(good), DeviceClosed, "configure() after close()")
+    refuses(lambda: camera.configure(good), DeviceClosed, "configure() after close()")
 
 
 def _numbers_frames(make: Callable[[], Camera]) -> None:
@@ -170,18 +154,18 @@ def _numbers_frames(make: Callable[[], Camera]) -> None:
             for number in range(FRAMES):
                 camera.trigger()
                 frame = camera.grab(PATIENCE_S)
-                _demand(frame.number == number, f"frame {frame.number} at trigger {number}")
-                _demand(frame.complete, f"frame {number} is incomplete; is something wrong with the link?")
+                demand(frame.number == number, f"frame {frame.number} at trigger {number}")
+                demand(frame.complete, f"frame {number} is incomplete; is something wrong with the link?")
                 shape, dtype = frame.pixels.shape, np.uint8 if spec.bit_depth <= 8 else np.uint16
-                _demand(shape == (region.rows, region.columns), f"pixels of shape {shape} in {region}")
-                _demand(frame.pixels.dtype == dtype, f"pixels of {frame.pixels.dtype} at {spec.bit_depth} bits")
-                _demand(int(frame.pixels.max()) < 2**spec.bit_depth, f"a pixel above {spec.bit_depth} bits")
-            _refuses(lambda: camera.grab(0.05), DeviceError, "grab() without a trigger")
+                demand(shape == (region.rows, region.columns), f"pixels of shape {shape} in {region}")
+                demand(frame.pixels.dtype == dtype, f"pixels of {frame.pixels.dtype} at {spec.bit_depth} bits")
+                demand(int(frame.pixels.max()) < 2**spec.bit_depth, f"a pixel above {spec.bit_depth} bits")
+            refuses(lambda: camera.grab(0.05), DeviceError, "grab() without a trigger")
             camera.stop()
             camera.stop()
     finally:
         camera.close()
-    _refuses(camera.start, DeviceClosed, "start() after close()")
+    refuses(camera.start, DeviceClosed, "start() after close()")
 
 
 def _forgets_at_stop(make: Callable[[], Camera]) -> None:
@@ -194,10 +178,10 @@ def _forgets_at_stop(make: Callable[[], Camera]) -> None:
         camera.trigger()
         camera.stop()
         camera.start()
-        _refuses(lambda: camera.grab(0.05), DeviceError, "grab() of a frame from before stop()")
+        refuses(lambda: camera.grab(0.05), DeviceError, "grab() of a frame from before stop()")
         camera.trigger()
         frame = camera.grab(PATIENCE_S)
-        _demand(frame.number == 0, f"the first frame after start() has number {frame.number}")
+        demand(frame.number == 0, f"the first frame after start() has number {frame.number}")
         camera.stop()
     finally:
         camera.close()
@@ -209,23 +193,23 @@ def _dark_unless_on(make: Callable[[], Laser]) -> None:
     laser.open()
     try:
         most_w = laser.spec.power_max_w
-        _demand(most_w > 0, f"power_max_w = {most_w}")
-        _demand(laser.status().light_on is not True, "lit by open()")
-        _refuses(lambda: laser.set_power(2 * most_w), DeviceError, "twice the largest power")
-        _demand(laser.status().light_on is not True, "lit by set_power()")
+        demand(most_w > 0, f"power_max_w = {most_w}")
+        demand(laser.status().light_on is not True, "lit by open()")
+        refuses(lambda: laser.set_power(2 * most_w), DeviceError, "twice the largest power")
+        demand(laser.status().light_on is not True, "lit by set_power()")
         for _ in range(2):
             laser.on()
-            _demand(laser.status().light_on is not False, "dark after on()")
-            _demand(not laser.status().fault, f"fault after on(): {laser.status().fault}")
+            demand(laser.status().light_on is not False, "dark after on()")
+            demand(not laser.status().fault, f"fault after on(): {laser.status().fault}")
             laser.off()
             laser.off()
-            _demand(laser.status().light_on is not True, "lit after off()")
+            demand(laser.status().light_on is not True, "lit after off()")
         laser.on()
     finally:
         laser.close()
     laser.open()
     try:
-        _demand(laser.status().light_on is not True, "lit after close() and open()")
+        demand(laser.status().light_on is not True, "lit after close() and open()")
     finally:
         laser.close()
-    _refuses(laser.on, DeviceClosed, "on() after close()")
+    refuses(laser.on, DeviceClosed, "on() after close()")
