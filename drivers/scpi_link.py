@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import math
 import re
-import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Annotated, Any, Protocol, TypeVar
+from typing import Annotated, Protocol, TypeVar
 
 from pydantic import Field
 
-from opu.errors import ConfigError, DeviceClosed, DeviceError, DeviceLost, OPUError
+from opu.errors import DeviceClosed, DeviceError, DeviceLost, OPUError
 
 from .checked import Settings
 from .transport import LinkError, SocketTransport, Transport, VisaTransport
+from .visa_resource import open_resource, socket_of
 from .visa_settings import Seconds, VisaSettings
 
 T = TypeVar("T")
 MOST_ERRORS = 100
+FORMS = "USB0::0x1313::0x804F::SERIAL::INSTR, ASRL/dev/ttyUSB0::INSTR, ASRL3::INSTR or TCPIP::host::port::SOCKET"
 _ENTRY = re.compile(r'\s*([+-]?\d+)\s*(?:,\s*"?(.*?)"?\s*)?$', re.DOTALL)
 _REFUSAL = re.compile(r"ERR\s*-?\d+")
 
@@ -269,40 +270,20 @@ def despite_loss(instrument: Instrument, action: Callable[[], T], greeting: str 
 
 def _dial(settings: LinkSettings, baud_rate: int) -> Transport:
     """Open the resource; LinkError if nothing is there, ConfigError if it cannot be opened here at all."""
-    try:
-        import pyvisa
-    except ImportError:
-        raise ConfigError(f"{settings.resource}: needs pyvisa: pip install 'openopu[visa]'") from None
     kind = settings.resource.upper()
     is_serial, is_socket = kind.startswith("ASRL"), kind.endswith("SOCKET")
+    resource = open_resource(settings.resource, settings.library, settings.timeout_s, FORMS)
     try:
-        manager = pyvisa.ResourceManager(settings.library)
-    except (ValueError, OSError) as error:
-        raise ConfigError(f"library = {settings.library!r}: {error}; leave it out for pyvisa-py") from None
-    try:
-        resource: Any = manager.open_resource(settings.resource, open_timeout=round(1000 * settings.timeout_s))
-    except pyvisa.errors.VisaIOError as error:
-        if error.error_code == pyvisa.constants.StatusCode.error_invalid_resource_name:
-            raise ConfigError(
-                f"resource = {settings.resource!r} is no VISA address; write USB0::0x1313::0x804F::SERIAL::INSTR, "
-                "ASRL/dev/ttyUSB0::INSTR, ASRL3::INSTR or TCPIP::host::port::SOCKET"
-            ) from None
-        raise LinkError(f"{error.description}") from None
-    except ValueError as error:  # pyvisa-py: the package for this kind of link is missing
-        needed = "pyserial" if is_serial else "pyusb"
-        raise ConfigError(f"{settings.resource}: {error}; pip install {needed}") from None
-    except Exception as error:  # pyvisa-py and pyserial raise OSError, RuntimeError, AssertionError and Exception here
-        raise LinkError(f"{type(error).__name__}: {error}") from None
-    try:
-        resource.timeout = round(1000 * settings.timeout_s)
         if is_serial:
+            from pyvisa.constants import BufferOperation
+
             resource.baud_rate = baud_rate
             with suppress(Exception):  # what was left from before; an empty buffer is an error to some
-                resource.flush(pyvisa.constants.BufferOperation.discard_read_buffer)
-        inner: Any = getattr(resource.visalib, "sessions", {}).get(resource.session) if is_socket else None
-        if isinstance(getattr(inner, "interface", None), socket.socket):
+                resource.flush(BufferOperation.discard_read_buffer)
+        connection = socket_of(resource) if is_socket else None
+        if connection is not None:
             visa = VisaSettings(resource=settings.resource, timeout_s=settings.timeout_s)
-            return SocketTransport(resource, inner.interface, visa, None)
+            return SocketTransport(resource, connection, visa, None)
         return VisaTransport(resource, has_end=not (is_socket or is_serial))
     except BaseException:
         resource.close()

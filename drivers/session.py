@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-import socket
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar
 
 from opu.errors import ConfigError, DeviceError
 
@@ -22,9 +21,9 @@ from .transport import (
     SocketTransport,
     Transport,
     VisaTransport,
-    close_abandoned,
     notice_the_end,
 )
+from .visa_resource import open_resource, socket_of
 from .visa_settings import VisaSettings
 
 T = TypeVar("T")
@@ -242,34 +241,14 @@ def _after_block(transport: Transport) -> bytes:
 
 def _connect(settings: VisaSettings) -> Transport:
     """Open the resource; over SOCKET with pyvisa-py its socket is used directly, for what SocketTransport says."""
-    try:
-        import pyvisa
-    except ImportError:
-        raise ConfigError("a device of kind 'visa' needs pyvisa: pip install 'openopu[visa]'") from None
     is_socket = settings.resource.upper().endswith("SOCKET")
     context = None if settings.tls_ca is None else client_tls(settings.tls_ca)
+    forms = "TCPIP::host::port::SOCKET or TCPIP::host::hislip0,port::INSTR"
+    resource = open_resource(settings.resource, settings.library, settings.timeout_s, forms)
     try:
-        manager = pyvisa.ResourceManager(settings.library)
-    except (ValueError, OSError) as error:
-        raise ConfigError(f"library = {settings.library!r}: {error}; leave it out for pyvisa-py") from None
-    try:
-        resource: Any = manager.open_resource(settings.resource, open_timeout=round(1000 * settings.timeout_s))
-    except pyvisa.errors.VisaIOError as error:
-        if error.error_code == pyvisa.constants.StatusCode.error_invalid_resource_name:
-            raise ConfigError(
-                f"resource = {settings.resource!r} is no VISA address; write TCPIP::host::port::SOCKET or "
-                "TCPIP::host::hislip0,port::INSTR"
-            ) from None
-        close_abandoned(error)
-        raise LinkError(f"cannot connect: {error.__context__ or error.description}") from None
-    except Exception as error:  # pyvisa-py raises bare Exception, OSError, RuntimeError and AssertionError here
-        close_abandoned(error)
-        raise LinkError(f"cannot connect: {error}") from None
-    try:
-        resource.timeout = round(1000 * settings.timeout_s)
-        inner: Any = getattr(resource.visalib, "sessions", {}).get(resource.session) if is_socket else None
-        if isinstance(getattr(inner, "interface", None), socket.socket):
-            return SocketTransport(resource, inner.interface, settings, context)
+        connection = socket_of(resource) if is_socket else None
+        if connection is not None:
+            return SocketTransport(resource, connection, settings, context)
         if context is not None:
             raise ConfigError(
                 f"tls_ca: library {settings.library!r} does not let its socket be encrypted; use library = '@py'"
