@@ -29,5 +29,5 @@ def test_nobody_there_is_a_lost_link():
 def test_what_cannot_be_opened_from_here_says_what_to_write():
     with pytest.raises(ConfigError, match="'the red one' is no VISA address; write TCPIP"):
         open_resource("the red one", "@py", 0.5, "TCPIP::host::port::SOCKET")
-    with pytest.raises(ConfigError, match="library = '@none'.*leave it out for pyvisa-py"):
+    with pytest.raises(ConfigError, match=r"library = '@none'.*leave it out for pyvisa-py"):
         open_resource("TCPIP::127.0.0.1::1::SOCKET", "@none", 0.5, "")
