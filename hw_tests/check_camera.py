@@ -13,7 +13,7 @@ from opu.characterization.quantity import Quantity
 from .check import Check
 from .judging import against, expected, with_error
 from .measured import dark, exposure, good, photon_transfer, signal_to_noise
-from .outcome import Limit, Outcome, Statistics, failed, passed, unjudged
+from .outcome import Limit, Outcome, Side, Statistics, failed, passed, unjudged
 from .session import Session
 
 N_PARAMETERS = 3
@@ -92,15 +92,23 @@ def _gain(session: Session) -> Outcome:
     )
 
 
-def _read_noise(session: Session) -> Outcome:
-    noise = photon_transfer(session).read_noise_e
-    limit = session.limits.read_noise_e
+def _if_limited(
+    session: Session, key: str, side: Side, unit: str, figure: Quantity, cause: str, what: str, remedy: str, n: int
+) -> Outcome:
+    """The figure against the limit of that key, which only some devices are given."""
+    limit = getattr(session.limits, key)
     if limit is None:
-        return passed(f"read noise {noise}; no limit is set (hil.read_noise_e)", figure=noise)
-    return against(
+        return passed(f"{what} is {figure}; no limit is set (hil.{key})", figure=figure)
+    return against(session, figure, Limit(side, limit, unit, key=key), cause, what, remedy, n=n)
+
+
+def _read_noise(session: Session) -> Outcome:
+    return _if_limited(
         session,
-        noise,
-        Limit("most", limit, "e", key="read_noise_e"),
+        "read_noise_e",
+        "most",
+        "e",
+        photon_transfer(session).read_noise_e,
         "too much read noise",
         "the read noise",
         "cool the camera, lower its frame rate, or look for interference",
@@ -111,14 +119,12 @@ def _read_noise(session: Session) -> Outcome:
 def _full_well(session: Session) -> Outcome:
     gain = photon_transfer(session).gain_dn_per_e
     bench, working, stack = good(session), exposure(session), dark(session)
-    full = session.shared("full well", lambda: measure_full_well(bench, working, stack, gain))
-    limit = session.limits.full_well_e
-    if limit is None:
-        return passed(f"full well {full}; no limit is set (hil.full_well_e)", figure=full)
-    return against(
+    return _if_limited(
         session,
-        full,
-        Limit("least", limit, "e", key="full_well_e"),
+        "full_well_e",
+        "least",
+        "e",
+        session.shared("full well", lambda: measure_full_well(bench, working, stack, gain)),
         "the full well is too small",
         "the full well",
         "use another camera, or bin pixels",
@@ -127,14 +133,12 @@ def _full_well(session: Session) -> Outcome:
 
 
 def _dark_noise(session: Session) -> Outcome:
-    spread = dark(session).nearest(exposure(session).exposure_s).spread_dn
-    limit = session.limits.dark_noise_dn
-    if limit is None:
-        return passed(f"dark frames spread by {spread}; no limit is set (hil.dark_noise_dn)", figure=spread)
-    return against(
+    return _if_limited(
         session,
-        spread,
-        Limit("most", limit, "DN", key="dark_noise_dn"),
+        "dark_noise_dn",
+        "most",
+        "DN",
+        dark(session).nearest(exposure(session).exposure_s).spread_dn,
         "dark frames are noisy",
         "the spread of dark readings",
         "cool the camera or shield it from stray light",

@@ -15,7 +15,7 @@ from .outcome import Limit, Outcome, Statistics, failed, passed, unjudged
 from .session import Session
 
 N_PATTERNS, N_FRAMES, N_REPEATS = 48, 512, 6
-BLOCK = 128
+BLOCK, N_RUN = 128, 8
 CLEAR = 5.0
 """Standard deviations by which another pattern must fit better than a frame's own, and its own fit badly."""
 
@@ -98,7 +98,9 @@ def _cause(asked: NDArray[np.intp], found: NDArray[np.intp], wrong: NDArray[np.i
     late = inside[found[inside] == before[inside]]
     early = inside[found[inside] == after[inside]]
     first = int(wrong[0])
-    run = len(wrong) > 0.7 * min(len(asked) - first, BLOCK - first % BLOCK) and len(wrong) > 8
+    run = any(
+        _runs_on(wrong[wrong // BLOCK == block], min(len(asked), (block + 1) * BLOCK)) for block in set(wrong // BLOCK)
+    )
     if len(late) > 0.6 * len(wrong):
         if run:
             return "a trigger was lost", (
@@ -119,6 +121,11 @@ def _cause(asked: NDArray[np.intp], found: NDArray[np.intp], wrong: NDArray[np.i
     return "frames in wrong order", (
         f"frames (the first is {first}) show patterns of other frames; check the upload order and the frame counter"
     )
+
+
+def _runs_on(wrong: NDArray[np.intp], stop: int) -> bool:
+    """Whether from the first wrong frame of a call nearly all are wrong, up to its end at `stop`."""
+    return len(wrong) > N_RUN and len(wrong) > 0.7 * (stop - int(wrong[0]))
 
 
 def _counters(session: Session) -> Outcome:

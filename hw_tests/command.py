@@ -8,7 +8,6 @@ import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from fnmatch import fnmatch
 from functools import partial
 from pathlib import Path
@@ -24,6 +23,7 @@ from opu.errors import ConfigError, OPUError
 from opu.factory import build_profile, open_parameters
 from opu.files import write_atomic
 from opu.kinds import load_kind
+from opu.result_folder import make_result_folder
 from opu.validation import validated
 
 from . import history
@@ -42,7 +42,6 @@ from .suite import EXIT_STATUS, Judged, Verdict, run
 
 DEFAULT_SIZE = {"n_inputs": 100, "n_outputs": 512}
 REPORT, JUNIT, JOURNAL = "report.html", "junit.xml", "soak.jsonl"
-DEFAULT_PARENT = Path("runs")
 
 
 @dataclass(frozen=True)
@@ -196,20 +195,7 @@ def _folder(wanted: Asked, device: str) -> Path:
         if not (wanted.resume / JOURNAL).is_file():
             raise ConfigError(f"--resume {wanted.resume}: no {JOURNAL} in it; give the folder of an interrupted soak")
         return wanted.resume
-    folder = wanted.out
-    if folder is None:
-        base = DEFAULT_PARENT / f"{datetime.now(UTC).strftime('%Y%m%dT%H%M%SZ')}-hil-{device}"
-        number, folder = 1, base
-        while folder.exists():
-            number += 1
-            folder = base.with_name(f"{base.name}-{number}")
-    elif (folder / DOCUMENT).exists():
-        raise ConfigError(f"out: {folder / DOCUMENT} exists, and would be lost: choose another folder")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"out: cannot create {folder} ({error}): choose a folder that can be written") from error
-    return folder
+    return make_result_folder(wanted.out, f"hil-{device}", (DOCUMENT, SIGNATURE, JUNIT, REPORT))
 
 
 def _print(

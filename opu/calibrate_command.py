@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from opu.factory import build_profile
 from opu.files import write_atomic
 from opu.phase_stepping import PhaseStepping
 from opu.processor import OPU
+from opu.result_folder import make_result_folder
 from opu.transmission import measure_matrix, probe_of
 from opu.transmission_files import (
     CALIBRATION,
@@ -36,7 +36,6 @@ from opu.transmission_files import (
 from opu.transmission_plan import INTERLEAVE
 from opu.transmission_report import MatrixReport
 
-DEFAULT_PARENT = Path("runs")
 SATURATED = 0.02
 
 
@@ -195,22 +194,9 @@ def _check_resumable(folder: Path, spec: DeviceSpec) -> None:
 
 
 def _make_folder(out: Path | None, device: str) -> Path:
-    if out is None:
-        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-        out = base = DEFAULT_PARENT / f"{stamp}-matrix-{device}"
-        number = 1
-        while out.exists():
-            number += 1
-            out = base.with_name(f"{base.name}-{number}")
-    elif (out / MANIFEST).exists():
+    if out is not None and (out / MANIFEST).exists():
         raise ConfigError(f"--out {out} holds a measurement already: --resume {out} goes on with it, or choose another")
-    elif found := [name for name in (MATRIX, ROWS, REPORT, CALIBRATION) if (out / name).exists()]:
-        raise ConfigError(f"--out {out}: {found[0]} is there and would be lost; choose another folder")
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"--out {out} cannot be made ({error}): choose a folder that can be written") from None
-    return out
+    return make_result_folder(out, f"matrix-{device}", (MATRIX, ROWS, REPORT, CALIBRATION))
 
 
 def _say_where(folder: Path, opu: OPU) -> None:

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 from opu.config import Config
 from opu.errors import ConfigError, InputError
 from opu.files import write_atomic
+from opu.result_folder import make_dated_folder
 from opu.threads import get_num_threads
 
 from .budget import FORMAT, budget
@@ -21,7 +22,7 @@ from .budget_axes import AXES, parse_sweep
 from .budget_points import PointResult
 from .budget_report import budget_table, save_budget
 from .display import results
-from .folder import make_folder, write_config
+from .folder import write_config
 from .session import settings_from
 from .units import seconds_text
 
@@ -64,7 +65,7 @@ def run(
         workers = get_num_threads() if config.profile().get("kind") == "sim" else 1
     given = {**(options or {}), **({} if out is None else {"out": out})}
     settings = settings_from(config, given).resolved()
-    folder = make_folder(settings.out, f"budget-{settings.dataset}") if resume is None else resume
+    folder = make_dated_folder(settings.out, f"budget-{settings.dataset}") if resume is None else resume
     try:
         with _Progress(folder) as shown:
 

@@ -12,12 +12,13 @@ import numpy as np
 
 from opu.errors import ConfigError
 from opu.files import write_atomic
+from opu.result_folder import make_dated_folder
 
 from .alignment import mean_or_none
 from .arms import ARMS, Arm
 from .callbacks import Callback
 from .compare_plot import save_comparison
-from .folder import make_folder, write_config
+from .folder import write_config
 from .result import RunResult, epoch_seconds
 from .run import OpenOPU, RunStart, run_training
 from .settings import TrainSettings
@@ -135,7 +136,7 @@ def compare(
     if not seeds or not arms or len(set(seeds)) < len(seeds) or len(set(arms)) < len(arms):
         raise ConfigError(f"seeds {list(seeds)}, arms {[a.name for a in arms]}: give one or more of each, none twice")
     base = settings.resolved()
-    folder = make_folder(base.out, f"compare-{base.dataset}")
+    folder = make_dated_folder(base.out, f"compare-{base.dataset}")
     if any(arm.feedback == "optical" for arm in arms):
         write_config(folder, base, device_name, device_table)
     results: dict[str, list[RunResult]] = {arm.name: [] for arm in arms}

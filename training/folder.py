@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import tomli_w
 
-from opu.errors import ConfigError, InputError
+from opu.errors import InputError
 from opu.files import write_atomic
 
 from .progress import StepLog
@@ -26,24 +25,6 @@ def run_name(settings: ResolvedSettings) -> str:
     """Return '<method>[-<feedback>]-<dataset>-s<seed>'."""
     method = f"dfa-{settings.feedback}" if settings.method == "dfa" else settings.method
     return f"{method}-{settings.dataset}-s{settings.seed}"
-
-
-def make_folder(parent: Path, name: str) -> Path:
-    """Create and return `parent/<UTC time>-<name>`, with -2, -3... where taken. Raises ConfigError when it cannot."""
-    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-    number = 1
-    while True:
-        folder = parent / (f"{stamp}-{name}" if number == 1 else f"{stamp}-{name}-{number}")
-        try:
-            folder.mkdir(parents=True)
-        except FileExistsError as error:
-            if not parent.is_dir():
-                raise ConfigError(f"out: {parent} is not a folder: choose another") from error
-            number += 1
-        except OSError as error:
-            raise ConfigError(f"out: cannot create {folder} ({error}): choose a folder that can be written") from error
-        else:
-            return folder
 
 
 def write_config(

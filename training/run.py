@@ -15,12 +15,13 @@ from pydantic import ValidationError
 from opu.device import DeviceSpec
 from opu.errors import CalibrationError, ConfigError, InputError, OPUWarning
 from opu.processor import OPU
+from opu.result_folder import make_dated_folder
 
 from .array_module import array_module
 from .callbacks import Callback, Callbacks, RunEnd
 from .checkpoint import CHECKPOINT, Checkpoint, load_checkpoint
 from .data import load
-from .folder import make_folder, read_config, run_name, write_config
+from .folder import read_config, run_name, write_config
 from .graph_data import load_cora
 from .method import Method, stored_bytes, trainable
 from .methods import make_method, make_network
@@ -98,7 +99,7 @@ def run_training(
         progress = begun.progress or Progress(place=place_of(getattr(method, "feedback", None)), log=log)
         if begun.checkpoint is not None:
             begun.checkpoint.restore(network, optimiser, method)
-        run_dir = begun.folder or make_folder(chosen.out, run_name(chosen))
+        run_dir = begun.folder or make_dated_folder(chosen.out, run_name(chosen))
         if begun.folder is None:
             write_config(run_dir, chosen, device_name, device_table)
         tidy(run_dir)

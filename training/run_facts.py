@@ -17,7 +17,7 @@ from opu.device import DeviceSpec
 from .callbacks import RunStatus
 
 STAMPED = re.compile(r"(\d{8}T\d{6}Z)-")
-"""How `folder.make_folder` begins the names of folders: with the time in UTC."""
+"""How `make_dated_folder` begins the names of folders: with the time in UTC."""
 
 
 @dataclass(frozen=True)

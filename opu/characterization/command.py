@@ -14,9 +14,10 @@ from opu.config import Config
 from opu.errors import ConfigError, InputError
 from opu.factory import build_profile, open_parameters
 from opu.files import write_atomic
+from opu.result_folder import make_result_folder
 
 from .characterize import FORMAT, STEPS, Characterization, characterize
-from .folder import FIGURES, MEASUREMENTS, REPORT, make_folder, write
+from .folder import FIGURES, MEASUREMENTS, REPORT, write
 from .plots import need_matplotlib
 from .report import terminal_table
 from .twin import twin
@@ -32,7 +33,7 @@ def run(config: Config, *, out: Path | None = None, quick: bool = False, as_json
     """
     need_matplotlib()  # before anything is lit
     opu = build_profile(config, open_parameters(config, DEFAULT_SIZE))
-    folder = make_folder(out, config.device)
+    folder = make_result_folder(out, f"characterize-{config.device}", (FIGURES, MEASUREMENTS, REPORT))
     try:
         with _progress() as bar, opu:
             task = bar.add_task("opening", total=len(STEPS))

@@ -4,37 +4,16 @@ from __future__ import annotations
 
 import io
 import json
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 
-from opu.errors import ConfigError
 from opu.files import write_atomic
 
 from .characterize import Characterization
 from .report import html
 
 REPORT, FIGURES, MEASUREMENTS = "report.html", "characterization.json", "measurements.npz"
-DEFAULT_PARENT = Path("runs")
-
-
-def make_folder(out: Path | None, device: str) -> Path:
-    """`out`, made if need be, or runs/<UTC time>-characterize-<device>; ConfigError if it holds another or cannot be made."""
-    if out is None:
-        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-        base = DEFAULT_PARENT / f"{stamp}-characterize-{device}"
-        number, out = 1, base
-        while out.exists():
-            number += 1
-            out = base.with_name(f"{base.name}-{number}")
-    elif (out / FIGURES).exists():
-        raise ConfigError(f"out: {out / FIGURES} exists, and would be lost: choose another folder")
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"out: cannot create {out} ({error}): choose a folder that can be written") from error
-    return out
 
 
 def write(folder: Path, result: Characterization) -> None:

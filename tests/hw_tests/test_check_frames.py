@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from opu.hw_tests.check_frames import _cause, _power
 
@@ -19,6 +19,7 @@ def cause(shown):
     return _cause(asked(), shown, wrong)[0]
 
 
+@example(set(range(11, 22)))  # as many as are left of the first one's call
 @given(st.sets(st.integers(0, N // 10 - 1), min_size=1, max_size=20))
 def test_single_frames(tenths):
     places = 10 * np.array(sorted(tenths)) + 5
