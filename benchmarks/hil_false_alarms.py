@@ -1,9 +1,12 @@
 """How often `opu hil` calls a healthy device unfit, or cannot judge it: simulated devices by the hundred, all healthy.
 
-    python benchmarks/hil_false_alarms.py [--seeds 100] [--appliance-seeds 20] [--bench-seeds 20] [--train-every 10]
+    python benchmarks/hil_false_alarms.py [--seeds 100] [--appliance-seeds 20] [--bench-seeds 20] [--loop-seeds 5] \\
+        [--train-every 10]
 
 A seed is a device of its own: medium, noise, pixels and patterns shown. Every n-th also trains a network. The file is
-written after every device, and what it holds is not done again unless the suite has changed since.
+written after every device, and what it holds is not done again unless the suite has changed since. The closed loop (ALP
+library, GigE Vision and SCPI around simulated light: tests/drivers/closed_loop.py) takes two minutes a device, needs
+aravis-tools and gcc, and is left out with --loop-seeds 0.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from contextlib import contextmanager
 from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from machine import description, pin_threads
@@ -39,11 +43,14 @@ CONFIDENCE = 0.95
 ORDER = [
     *((route, preset) for route in ("simulator", "appliance") for preset in (*PRESETS, "all")),
     ("bench", "fake parts"),
+    *(("closed loop", preset) for preset in (*PRESETS, "all")),
     ("all", "all"),
 ]
 MARKS = "<!-- alarms -->", "<!-- end -->"
 UNTIMED = {"frame_rate": 0.01, "jitter": 1000.0}
 """The time that this process takes to make a bench's images is no fault of the bench."""
+LOOP_LIMITS = {"frame_rate": 0.1}
+"""Aravis's fake camera lets 0.1 s pass between a start and its first frame, as long as 64 frames take."""
 
 
 def main() -> int:
@@ -52,6 +59,7 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=100, help="devices of each preset, on the simulator")
     parser.add_argument("--appliance-seeds", type=int, default=20, help="as many of these again through an appliance")
     parser.add_argument("--bench-seeds", type=int, default=20, help="benches of parts in memory, from the tests")
+    parser.add_argument("--loop-seeds", type=int, default=5, help="devices of each preset, over the closed loop")
     parser.add_argument("--train-every", type=int, default=10, help="every n-th device also trains; 0: none")
     parser.add_argument("--json", type=Path, default=RESULTS)
     parser.add_argument("--docs", type=Path, help="put the table into this page, between its marks: docs/hil.md")
@@ -64,8 +72,8 @@ def main() -> int:
             runs = kept["runs"]
         else:
             print("the suite has changed since: all over again", file=sys.stderr)
-    for route, preset, seed in asked(wanted.seeds, wanted.appliance_seeds, wanted.bench_seeds):
-        trains = route != "bench" and bool(wanted.train_every) and seed % wanted.train_every == 0
+    for route, preset, seed in asked(wanted.seeds, wanted.appliance_seeds, wanted.bench_seeds, wanted.loop_seeds):
+        trains = route in ("simulator", "appliance") and bool(wanted.train_every) and seed % wanted.train_every == 0
         name = f"{route}/{preset}/{seed}" + ("/training" if trains else "")
         if name in runs:
             continue
@@ -89,13 +97,13 @@ def main() -> int:
     return 0
 
 
-def asked(seeds: int, appliance_seeds: int, bench_seeds: int) -> Iterator[tuple[str, str, int]]:
+def asked(seeds: int, appliance_seeds: int, bench_seeds: int, loop_seeds: int) -> Iterator[tuple[str, str, int]]:
     """(route, preset, seed), the presets in turn."""
-    for route, n in (("simulator", seeds), ("appliance", appliance_seeds)):
+    yield from (("bench", "fake parts", seed) for seed in range(bench_seeds))
+    for route, n in (("simulator", seeds), ("appliance", appliance_seeds), ("closed loop", loop_seeds)):
         for seed in range(n):
             for preset in PRESETS:
                 yield route, preset, seed
-    yield from (("bench", "fake parts", seed) for seed in range(bench_seeds))
 
 
 def judged(route: str, preset: str, seed: int, trains: bool) -> dict[str, Any]:
@@ -128,7 +136,11 @@ def judged(route: str, preset: str, seed: int, trains: bool) -> dict[str, Any]:
 
 @contextmanager
 def profile(route: str, preset: str, seed: int) -> Iterator[dict[str, Any]]:
-    """A config's table of the device: the simulator's own, or that of an appliance that serves it."""
+    """A config's table of the device: the simulator's own, or that of an appliance or a closed loop around it."""
+    if route == "closed loop":
+        with closed_loop(preset, seed) as table:
+            yield table
+        return
     simulated = {"kind": "sim", "preset": preset, "n_inputs": N_INPUTS, "n_outputs": N_OUTPUTS, "seed": seed}
     if route == "simulator":
         yield simulated
@@ -137,6 +149,19 @@ def profile(route: str, preset: str, seed: int) -> Iterator[dict[str, Any]]:
     serve = import_module("opu.drivers.serve")
     with serve.Appliance(served, serve.Access("127.0.0.1:0")) as appliance:
         yield {"kind": "visa", "resource": appliance.resources[0]}
+
+
+@contextmanager
+def closed_loop(preset: str, seed: int) -> Iterator[dict[str, Any]]:
+    """A bench's table of the device whose panel, camera and laser are real protocols around simulated light."""
+    sys.path.insert(0, str(ROOT))
+    loops = import_module("tests.drivers.closed_loop")
+    try:
+        sizes = loops.Sizes(n_inputs=40, region=(16, 20), preset=preset, seed=seed)
+        with TemporaryDirectory() as folder, loops.closed_loop(Path(folder), sizes=sizes) as loop:
+            yield {"kind": "bench", **loop.table, "hil": LOOP_LIMITS}
+    finally:
+        sys.path.remove(str(ROOT))
 
 
 @contextmanager

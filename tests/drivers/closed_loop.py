@@ -42,10 +42,15 @@ class Sizes:
     region: tuple[int, int] = (16, 16)
     memory: int = 512
     preset: str = "typical"
+    seed: int = 11
 
     @property
     def simulator(self) -> dict[str, Any]:
-        return mirrors(self.rows, self.columns, self.region[0] * self.region[1], self.preset)
+        return mirrors(self.rows, self.columns, self.region[0] * self.region[1], self.preset, self.seed)
+
+    @property
+    def pixel_format(self) -> str:
+        return "Mono16" if self.preset == "ideal" else "Mono8"
 
 
 @dataclass
@@ -86,7 +91,9 @@ class Loop:
         """|A|^2 of the inputs, [out, in], up to a factor: of an ideal camera, one input at a time."""
         s = self.sizes
         assert s.anchor_share == 0
-        ideal = mirrors(s.rows, s.columns, s.region[0] * s.region[1], "ideal") | {"laser": {"profile": "gaussian"}}
+        ideal = mirrors(s.rows, s.columns, s.region[0] * s.region[1], "ideal", s.seed) | {
+            "laser": {"profile": "gaussian"}
+        }
         owner = mirror_owner(s.n_inputs, 0.0, DMDSettings(rows=s.rows, columns=s.columns)).ravel()
         one_hot = owner == np.arange(s.n_inputs)[:, None]
         return _simulated(ideal, one_hot, 1e-3).T.astype(np.float64)
@@ -162,7 +169,13 @@ def closed_loop(folder: Path, trigger: str = "software", sizes: Sizes | None = N
             "timeout_s": 0.5,
             "watchdog": False,
             "modulator": {"kind": "alp", "library_dir": str(library_dir), "settle_s": 0},
-            "camera": {"kind": "viva", "address": ADDRESS, "first_block": "any", "discovery_s": 2.0},
+            "camera": {
+                "kind": "viva",
+                "address": ADDRESS,
+                "first_block": "any",
+                "discovery_s": 2.0,
+                "pixel_format": sizes.pixel_format,
+            },
             "laser": {"kind": "cld101x", "resource": laser.resource, "current_a": 0.1},
         }
         yield Loop(sizes, trigger, panel, laser, camera, table, stack, path, description)

@@ -83,7 +83,7 @@ class Speckle:
                 self._lose -= 1
             else:
                 self._panel.pulse()
-        sensor = np.zeros((exposure.rows, exposure.columns), np.uint8)
+        sensor = np.zeros((exposure.rows, exposure.columns), f"u{exposure.bits // 8}")
         first = exposure.row - CORNER[0], exposure.column - CORNER[1]
         rows, columns = (
             slice(max(0, -start), max(0, min(length, wide - start)))
@@ -92,6 +92,7 @@ class Speckle:
         seen = self._readings(exposure)[
             rows.start + first[0] : rows.stop + first[0], columns.start + first[1] : columns.stop + first[1]
         ]
+        assert seen.size == 0 or np.iinfo(sensor.dtype).max >= seen.max()
         sensor[rows, columns] = seen
         self._drawn.set()
         return sensor
