@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 
 from opu.device import Readings
 
+from .camera_kernel import fast_readings
 from .camera_settings import CameraSettings
+from .exact_kernel import exact_readings
 from .fixed_pattern import FixedPattern, fixed_pattern
 from .hashing import keys
-from .noise import READ_STREAM, exact_electrons, fast_electrons, read_noise_only, stream_seed
+from .noise import READ_STREAM, SHOT_STREAM, exact_electrons, fast_electrons, read_noise_only, stream_seed
 
 FAST_READ_NOISE_E = 1.0
 """Below this read noise the fast law's shape shows, and the exact one is used."""
@@ -57,35 +59,43 @@ class Camera:
     @cached_property
     def constants(self) -> tuple[tuple[np.uint64, np.uint64], tuple[np.float32, np.float32, np.float32]]:
         """What the fast law needs besides the pixels: the noise stream's keys; read noise^2 in e^2, gain, largest code."""
-        first, second = keys(stream_seed(self.noise_seed, READ_STREAM))
         s = self.settings
         optics = np.float32(s.read_noise_e**2), np.float32(s.gain), np.float32(s.max_dn)
-        return (np.uint64(first), np.uint64(second)), optics
+        return self._keys(READ_STREAM), optics
+
+    def _keys(self, stream: int) -> tuple[np.uint64, np.uint64]:
+        first, second = keys(stream_seed(self.noise_seed, stream))
+        return np.uint64(first), np.uint64(second)
 
     def read(
         self, photons: NDArray[np.float32], exposure_s: float, first_frame: int, first_output: int = 0
     ) -> Readings:
         """Readings of mean photon numbers, (n_frames, n_outputs) DN, with the noise of those frames and outputs."""
         s = self.settings
-        if not s.shot_noise or self.exact:
+        if not s.shot_noise:
             return self.reference(photons, exposure_s, first_frame, first_output)
-        from .camera_kernel import fast_readings
-
         shape = photons.shape
         readings: Readings = np.empty(shape, np.uint8) if s.bit_depth <= 8 else np.empty(shape, np.uint16)
         pattern = self.pattern(first_output, shape[1])
-        noise_keys, optics = self.constants
         kept = None
         if pattern is not None:
             kept = pattern.efficiency, pattern.dark_current_e_per_s, pattern.black_dn, np.float32(exposure_s)
         pixel = self.uniform_pixel(exposure_s)
-        fast_readings(photons, noise_keys, first_frame, first_output, optics, pixel, kept, readings)
+        read_keys, optics = self.constants
+        if self.exact:
+            electrons = float(s.read_noise_e), float(s.full_well_e)
+            shot_keys = self._keys(SHOT_STREAM)
+            exact_readings(
+                photons, shot_keys, read_keys, first_frame, first_output, electrons, optics[1:], pixel, kept, readings
+            )
+        else:
+            fast_readings(photons, read_keys, first_frame, first_output, optics, pixel, kept, readings)
         return readings
 
     def reference(
         self, photons: NDArray[np.float32], exposure_s: float, first_frame: int, first_output: int = 0
     ) -> Readings:
-        """The same in NumPy: what the compiled law must equal bit for bit, and the only way for the exact one."""
+        """The same in NumPy: what the compiled laws must equal, and the only way without shot noise."""
         s = self.settings
         pattern = self.pattern(first_output, photons.shape[1])
         efficiency: NDArray[np.float32] | np.float32

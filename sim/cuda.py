@@ -250,7 +250,7 @@ _intensity = cp.ElementwiseKernel(
 
 
 class CudaCamera:
-    """Camera's fast law on the device; the exact and the noiseless ones go through the CPU's reference."""
+    """Camera's fast law on the device; the exact and the noiseless ones go through the CPU."""
 
     def __init__(self, camera: Camera) -> None:
         self._camera = camera
@@ -260,7 +260,7 @@ class CudaCamera:
         """Readings on the device, (n_frames, n_outputs) DN."""
         s = self._camera.settings
         if not s.shot_noise or self._camera.exact:
-            return cp.asarray(self._camera.reference(cp.asnumpy(photons), exposure_s, first_frame, first_output))
+            return cp.asarray(self._camera.read(cp.asnumpy(photons), exposure_s, first_frame, first_output))
         n_frames, n_outputs = photons.shape
         small = s.bit_depth <= 8
         readings = cp.empty(photons.shape, cp.uint8 if small else cp.uint16)

@@ -21,6 +21,7 @@ from .assembly import assemble
 from .camera_kernel import fast_readings
 from .clock import FrameTime, Pace, frame_time, joules, to_ns, to_s
 from .compiling import announce_compilation
+from .exact_kernel import exact_readings
 from .fault_settings import FaultSettings
 from .faults import FaultPlan, plan
 from .gpu_path import GpuPath
@@ -157,7 +158,7 @@ class SimulatedDevice:
                 photons, acquisition.exposure_s, first_frame + frames.start, outputs.start + some.start
             )
 
-        announce_compilation(dense_photons, fast_readings)
+        announce_compilation(dense_photons, exact_readings if self.camera.exact else fast_readings)
         if not acquisition.light:
             consume(slice(0, len(packed)), slice(0, len(outputs)), np.zeros(result.shape, np.float32))
         elif self._light is not None:

@@ -54,7 +54,7 @@ def uniform(seed: int, first_frame: int, n_frames: int, n_outputs: int, first_ou
 
 
 def poisson(u: NDArray[np.float64], mean: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Poisson counts by inversion, the smallest k with P(K <= k) >= u: exact, and slow (2.5 µs each)."""
+    """Poisson counts by inversion, the smallest k with P(K <= k) >= u: exact; 2.5 µs each, compiled in `quantiles` 0.03."""
     some = np.maximum(mean, 1e-30)
     # pdtrik solves P(K <= k) = u for a real k, to a tolerance: an integer solution may come out one too high.
     count = np.ceil(np.maximum(pdtrik(u, some), 0.0))
