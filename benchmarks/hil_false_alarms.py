@@ -157,7 +157,8 @@ def closed_loop(preset: str, seed: int) -> Iterator[dict[str, Any]]:
     sys.path.insert(0, str(ROOT))
     loops = import_module("tests.drivers.closed_loop")
     try:
-        sizes = loops.Sizes(n_inputs=40, region=(16, 20), preset=preset, seed=seed)
+        # With the anchor's usual 0.8 some inputs would be five mirrors in a corner, where the harsh beam is dark.
+        sizes = loops.Sizes(n_inputs=40, anchor_share=0.5, region=(16, 20), preset=preset, seed=seed)
         with TemporaryDirectory() as folder, loops.closed_loop(Path(folder), sizes=sizes) as loop:
             yield {"kind": "bench", **loop.table, "hil": LOOP_LIMITS}
     finally:
