@@ -182,7 +182,8 @@ def _signal(
     n_rows = int(bright.sum())
     # Rows are independent; within a row the probes share one B, so rows are what is counted.
     spread = float(per_row.std(ddof=1)) / np.sqrt(n_rows) if n_rows > 1 else power
-    return _Signal(power, float(0.5 * spread / power), max(noise, noise_gain * QUANTISATION_VARIANCE_DN2))
+    relative_error = float(0.5 * spread / power) if power else float("inf")
+    return _Signal(power, relative_error, max(noise, noise_gain * QUANTISATION_VARIANCE_DN2))
 
 
 def _n_probes(spec: DeviceSpec, readings: int, least: int, most: int = 256) -> int:

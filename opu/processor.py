@@ -21,7 +21,7 @@ from opu.device import Acquisition, Device, DeviceSpec, DeviceStatus
 from opu.encodings import BitPlanes, Encoded, Encoding, encoding_from
 from opu.frames import checked_binary, checked_finite, pack
 from opu.light_check import light_warnings
-from opu.retrieval import Interferometry, Retrieval, default_retrieval, field, retrieval_from
+from opu.retrieval import Interferometry, Retrieval, default_retrieval, field, last_of_few_codes, retrieval_from
 from opu.threads import run_tasks
 
 BLOCK_BYTES = 32 * 2**20
@@ -185,10 +185,11 @@ class OPU:
         surplus = planes[0].sum(axis=1) - planes[1].sum(axis=1)
         offsets = (surplus * reference.dn_per_input).astype(np.float32)
         weights = (encoded.scale[:, None] * encoded.weights[None, :]).astype(np.float32)
+        top = last_of_few_codes(self.spec)
         shown = np.where(lit, np.cumsum(lit).reshape(lit.shape) - 1, -1)
 
         def task(rows: slice) -> None:
-            sum_of_planes(readings, shown[rows], offsets, reference.row_gain, weights[rows], result[rows])
+            sum_of_planes(readings, shown[rows], offsets, top, reference.row_gain, weights[rows], result[rows])
 
         step = max(1, RETRIEVAL_TASK // result.shape[1])
         run_tasks(task, [slice(start, start + step) for start in range(0, len(result), step)])

@@ -88,6 +88,9 @@ class Interferometry(Retrieval, Protocol):
         ...
 
 
+MANY_CODES = 8
+
+
 def field(
     retrieval: Retrieval, readings: Array, positive: Array, negative: Array, calibration: Calibration, spec: DeviceSpec
 ) -> Array:
@@ -98,10 +101,23 @@ def field(
     reference = calibration.reference_for(retrieval.probe.kind)
     result = retrieval.interference(readings, spec)
     if not retrieval.exactly_linear:
+        xp = namespace(readings)
         surplus = _inputs_on(positive) - _inputs_on(negative)
-        result -= namespace(readings).astype(surplus * reference.dn_per_input, result.dtype)[:, None]
+        result -= xp.astype(surplus * reference.dn_per_input, result.dtype)[:, None]
+        if top := last_of_few_codes(spec):
+            at_an_end = xp.all(readings == 0, axis=1) | xp.all(readings >= top, axis=1)
+            result = xp.where(at_an_end, xp.zeros_like(result), result)
     result *= reference.row_gain
     return result
+
+
+def last_of_few_codes(spec: DeviceSpec) -> int:
+    """The last code of a camera of 3 bits or less, else 0: where most outputs only ever read the first code or the last.
+
+    Such an output tells nothing of x. The mean light of x+ and x-, taken off it as off the others, would be the same sign
+    sample after sample; optimisers that scale each gradient, as Adam does, make as much of that as of a signal.
+    """
+    return spec.saturation_dn if spec.saturation_dn < MANY_CODES else 0
 
 
 @dataclass(frozen=True)

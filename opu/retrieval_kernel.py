@@ -13,11 +13,12 @@ RUN = 64
 
 # No fused multiply-add: every operation rounds as NumPy's does.
 @njit(nogil=True, cache=True, error_model="numpy")
-def sum_of_planes(readings: Any, shown: Any, offsets: Any, gain: Any, weights: Any, result: Any) -> None:
+def sum_of_planes(readings: Any, shown: Any, offsets: Any, top: Any, gain: Any, weights: Any, result: Any) -> None:
     """result[i] = sum over planes k of weights[i, k] gain (difference of plane k - its offset), float32.
 
     readings: (planes shown, 2 or 4, n_outputs); shown: int64[n, planes], where plane (i, k) is among them, -1 if it is dark
-    and was not shown; offsets: float32[planes shown], used with two frames a plane.
+    and was not shown; offsets: float32[planes shown], used with two frames a plane, but where both read 0 or both `top`, if
+    that is not 0 (`retrieval.last_of_few_codes`).
     """
     four = readings.shape[1] == 4
     for i in range(result.shape[0]):
@@ -35,6 +36,10 @@ def sum_of_planes(readings: Any, shown: Any, offsets: Any, gain: Any, weights: A
                     anchored = np.float32(np.int32(plus[j]) - np.int32(minus[j]))
                     plain = np.float32(np.int32(plain_plus[j]) - np.int32(plain_minus[j]))
                     row[j] += (anchored - plain) * gain[j] * weight
+            elif top > 0:
+                for j in range(row.size):
+                    if plus[j] != minus[j] or 0 < plus[j] < top:
+                        row[j] += (np.float32(np.int32(plus[j]) - np.int32(minus[j])) - offset) * gain[j] * weight
             else:
                 for j in range(row.size):
                     row[j] += (np.float32(np.int32(plus[j]) - np.int32(minus[j])) - offset) * gain[j] * weight

@@ -5,7 +5,7 @@ import opu
 from opu.anchor import Anchor
 from opu.errors import CapabilityError, ConfigError
 from opu.processor import OPU
-from opu.retrieval import Difference, retrieval_from
+from opu.retrieval import Difference, field, retrieval_from
 from opu.testing import ReferenceDevice
 
 
@@ -55,6 +55,25 @@ def test_two_frames_err_by_the_second_order_term(reference, share):
     # 4,000 independent outputs; the square of a difference of exponentials has relative spread sqrt(5) per row, and the
     # rows of an output share its medium: 4 * sqrt(5) / 2 / sqrt(4,000) = 7 % at worst, and 2 % for rounding and scale.
     assert error == pytest.approx(expected, rel=0.1)
+
+
+@pytest.mark.parametrize(("bits", "few"), [(1, True), (3, True), (4, False), (8, False)])
+def test_of_few_codes_two_frames_at_the_same_end_say_nothing(bits, few):
+    """The mean light of x+ and x- is taken off every difference but of readings that cannot tell."""
+    top = 2**bits - 1
+    with opu.open("sim", n_inputs=30, n_outputs=200, seed=1, camera={"bit_depth": bits}) as o:
+        calibration, spec = o.calibrate(), o.spec
+    x = np.zeros((1, 30), np.bool_)
+    x[0, :7] = True
+    one = np.array([[[0, top, top, 0, top - 1], [0, top, 0, top, top - 1]]], spec.reading_dtype)
+    readings = np.tile(one, 40)
+    reference = calibration.reference
+    offset = 7 * reference.dn_per_input
+    alike = 0.0 if few else -offset
+    last = -offset if top > 1 else alike
+    expected = np.tile([alike, alike, top - offset, -top - offset, last], 40) * reference.row_gain
+    found = field(Anchor(2), readings, x, np.zeros_like(x), calibration, spec)
+    assert found == pytest.approx(expected[None], rel=1e-6)
 
 
 def test_difference_is_centred_odd_and_normalised(reference):
