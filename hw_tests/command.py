@@ -38,7 +38,7 @@ from .screen import show
 from .session import Session
 from .sick import sickness_of
 from .sick_profile import sick_maker
-from .suite import EXIT_STATUS, Judged, Verdict, run
+from .suite import EXIT_STATUS, Judged, Verdict, run, too_few_bits
 
 DEFAULT_SIZE = {"n_inputs": 100, "n_outputs": 512}
 REPORT, JUNIT, JOURNAL = "report.html", "junit.xml", "soak.jsonl"
@@ -208,13 +208,15 @@ def _print(
     show(console, verdict, session.spec, verbose)
     console.print(f"report: {folder / REPORT}", soft_wrap=True, markup=False)
     if verdict.fitness == "unjudged":
-        console.print(_advice(verdict), soft_wrap=True, markup=False)
+        console.print(_advice(verdict, session), soft_wrap=True, markup=False)
 
 
-def _advice(verdict: Verdict) -> str:
+def _advice(verdict: Verdict, session: Session) -> str:
     gated = [one for one in verdict.judged if "--allow-laser" in one.outcome.message]
     if gated:
         return f"{len(gated)} checks need light: see that nobody can look into the beam, then add --allow-laser"
+    if (few := too_few_bits(session)) is not None:
+        return few.message
     return "a higher --level takes more frames"
 
 

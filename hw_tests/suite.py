@@ -15,6 +15,8 @@ from .outcome import Outcome, failed, skipped, unjudged
 from .session import Session, Unavailable
 
 Fitness: TypeAlias = Literal["fit", "unfit", "unjudged"]
+LEAST_BITS = 6
+"""With fewer, rounding bends the readings' response to light by more than the limits of healthy devices."""
 EXIT_STATUS: dict[Fitness, int] = {"fit": 0, "unfit": 1, "unjudged": 2}
 
 
@@ -59,7 +61,7 @@ def judge(session: Session, check: Check) -> Judged:
         outcome = unjudged(f"needs light, and {session.name} emits it: allow it with --allow-laser")
     else:
         try:
-            outcome = check.run(session)
+            outcome = (too_few_bits(session) if check.light else None) or check.run(session)
         except Unavailable as error:
             outcome = unjudged(f"stands on a measurement that failed: {error}")
         except ConfigError:
@@ -69,6 +71,17 @@ def judge(session: Session, check: Check) -> Judged:
         except OPUError as error:
             outcome = failed(_cause(session), str(error))
     return Judged(check, outcome, perf_counter() - start, max(0, _frames(session) - frames))
+
+
+def too_few_bits(session: Session) -> Outcome | None:
+    """Unjudged, where no figure of light could be trusted."""
+    bits = session.spec.bit_depth
+    if bits >= LEAST_BITS:
+        return None
+    return unjudged(
+        f"the camera has {bits} bits, and its light is judged from {LEAST_BITS} on: choose more; `opu budget --sweep "
+        f"bits=8,4,2,1` tells what accuracy {bits} buy"
+    )
 
 
 def _cause(session: Session) -> str:

@@ -25,7 +25,8 @@ class Anchor:
     """Anchor interferometry: |A(x+a)|^2 - |Ax|^2 - |Aa|^2 = 2 Re[conj(Aa) Ax], divided row-wise by |Aa|.
 
     With 4 frames (x+ + a, x- + a, x+, x-) the signed difference is exact and |Aa|^2 cancels; with 2 frames the terms
-    |Ax+|^2 - |Ax-|^2 stay, small where the anchor is strong, and only their mean is removed. Rows whose anchor is dark
+    |Ax+|^2 - |Ax-|^2 stay, small where the anchor is strong, and only their mean is removed
+    (with few codes not everywhere: `retrieval.last_of_few_codes`). Rows whose anchor is dark
     are held back by the calibration's floor. Mirrors that are off leak a static field of relative amplitude eps, which
     the anchor's own reading contains: each row's gain is off by about eps (2.5 % at a contrast of 1000), for all inputs alike.
     """

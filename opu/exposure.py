@@ -71,7 +71,9 @@ def auto_exposure(
         shown += len(frames)
         level = (float(readings.mean()) - dark_dn) / span
         # A clipped mean is no longer proportional to the light: step down blindly until it is.
-        clipped = saturated_fraction(readings, spec.saturation_dn) > max(0.1, 3 * target**2)
+        # One bit knows no other light than clipped: its mean is that fraction.
+        usual = max(0.1, 3 * target**2, 1.5 * target if span < 2 else 0.0)
+        clipped = saturated_fraction(readings, spec.saturation_dn) > usual
         factor = 0.25 if clipped else target / max(level, 1e-3 / span)
         if not clipped and abs(factor - 1) < 0.03:
             return acquisition, readings, shown

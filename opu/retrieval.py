@@ -89,6 +89,7 @@ class Interferometry(Retrieval, Protocol):
 
 
 MANY_CODES = 8
+"""From so large a last code on, readings at an end of the range are too few to matter."""
 
 
 def field(

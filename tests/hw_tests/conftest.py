@@ -1,8 +1,5 @@
 """Sessions over small simulators and over a stored matrix, and the command line in this process."""
 
-import os
-import sys
-import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +7,6 @@ import pytest
 from opu.hw_tests.session import Session
 
 from opu import OPU
-from opu.cli import main
 from opu.config import Config
 from opu.factory import build_profile
 from opu.testing import ReferenceDevice
@@ -51,20 +47,3 @@ def session(recorder):
     found = Session("recorder", lambda: OPU(recorder))
     yield found
     found.close()
-
-
-@pytest.fixture
-def here(tmp_path, monkeypatch, capsys):
-    """Runs a command in this process and in `tmp_path`; returns exit status, standard output and standard error."""
-    monkeypatch.chdir(tmp_path)
-    for name in [key for key in os.environ if key.startswith("OPU_")]:
-        monkeypatch.delenv(name)
-
-    def run(*arguments):
-        capsys.readouterr()
-        monkeypatch.setattr(sys, "argv", ["opu", *arguments])
-        with warnings.catch_warnings(), pytest.raises(SystemExit) as left:
-            main()
-        return left.value.code, *capsys.readouterr()
-
-    return run

@@ -6,12 +6,9 @@ import signal
 import subprocess
 import sys
 import time
-import warnings
 from pathlib import Path
 
 import pytest
-
-from opu.cli import main
 
 
 def opu(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -25,24 +22,6 @@ def opu(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
         timeout=120,
         check=False,
     )
-
-
-@pytest.fixture
-def here(tmp_path, monkeypatch, capsys):
-    """Runs a command in this process and in `tmp_path`; returns exit status, standard output and standard error."""
-    monkeypatch.chdir(tmp_path)
-    for name in [key for key in os.environ if key.startswith("OPU_")]:
-        monkeypatch.delenv(name)
-
-    def run(*arguments):
-        capsys.readouterr()
-        monkeypatch.setattr(sys, "argv", ["opu", *arguments])
-        # main() decides how warnings are shown, for as long as the process lives.
-        with warnings.catch_warnings(), pytest.raises(SystemExit) as left:
-            main()
-        return left.value.code, *capsys.readouterr()
-
-    return run
 
 
 QUICK = ("--epochs", "2", "--hidden", "32,32")

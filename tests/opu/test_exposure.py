@@ -54,6 +54,13 @@ def test_few_codes_are_exposed_for_as_well(bits):
     assert saturated_fraction(readings, top) == pytest.approx(np.exp(-(top - 0.5) / mean_dn), abs=0.05)
 
 
+def test_one_bit_is_exposed_for_any_level():
+    with opu.open("sim", n_inputs=50, n_outputs=2000, seed=1, camera={"bit_depth": 1}) as o:
+        frames = np.random.default_rng(0).random((8, 51)) < 0.5
+        _, readings, _ = auto_exposure(o.device, frames, 0.0, TARGET_LEVEL)
+    assert readings.mean() == pytest.approx(TARGET_LEVEL, rel=0.03)
+
+
 def test_light_below_one_dn_is_enough_when_it_is_sure():
     """1e-4 of the usual light reads far below 1 DN, and its mean over 80,000 readings is known to 0.0014 DN."""
     with opu.open("sim", n_inputs=50, n_outputs=2000, seed=1, laser={"power_w": 2e-7}) as o:
