@@ -207,16 +207,14 @@ def _print(
     console = Console(highlight=False)
     show(console, verdict, session.spec, verbose)
     console.print(f"report: {folder / REPORT}", soft_wrap=True, markup=False)
-    if verdict.fitness == "unjudged":
-        console.print(_advice(verdict, session), soft_wrap=True, markup=False)
+    if verdict.fitness == "unjudged" and too_few_bits(session) is None:
+        console.print(_advice(verdict), soft_wrap=True, markup=False)
 
 
-def _advice(verdict: Verdict, session: Session) -> str:
+def _advice(verdict: Verdict) -> str:
     gated = [one for one in verdict.judged if "--allow-laser" in one.outcome.message]
     if gated:
         return f"{len(gated)} checks need light: see that nobody can look into the beam, then add --allow-laser"
-    if (few := too_few_bits(session)) is not None:
-        return few.message
     return "a higher --level takes more frames"
 
 

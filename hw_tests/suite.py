@@ -79,8 +79,8 @@ def too_few_bits(session: Session) -> Outcome | None:
     if bits >= LEAST_BITS:
         return None
     return unjudged(
-        f"the camera has {bits} bits, and its light is judged from {LEAST_BITS} on: choose more; `opu budget --sweep "
-        f"bits=8,4,2,1` tells what accuracy {bits} buy"
+        f"the camera has {bits} bits, and its light is judged from {LEAST_BITS} on: choose more bits, or ask `opu budget "
+        "--sweep bits=8,4,2,1` what accuracy so few buy"
     )
 
 
